@@ -1,0 +1,19 @@
+package org.dit4j.io;
+
+import java.io.IOException;
+import java.nio.file.Path;
+
+/** A file is not what its format promises: damaged, cut short, or hostile. The message names the file and the place. */
+public class FormatException extends IOException {
+    private static final long serialVersionUID = 1;
+
+    /** {@code path: problem}. */
+    public FormatException(Path path, String problem) {
+        super(path + ": " + problem);
+    }
+
+    /** {@code path: problem}, with what caused it. */
+    public FormatException(Path path, String problem, Throwable cause) {
+        super(path + ": " + problem, cause);
+    }
+}

@@ -1,0 +1,2 @@
+/** Bytes ↔ named tensors and pictures; knows no model. */
+package org.dit4j.io;

@@ -1,0 +1,172 @@
+package org.dit4j.torch;
+
+import java.util.HashMap;
+import java.util.Locale;
+import java.util.Map;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.openblas.global.openblas;
+import org.bytedeco.pytorch.Context;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.Float32Backend;
+import org.bytedeco.pytorch.global.torch.Float32Op;
+import org.bytedeco.pytorch.global.torch.Float32Precision;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Loads LibTorch once, and owns every process-wide switch of JavaCPP and LibTorch: memory limits, thread pools, matrix precision,
+ * the choice of the device. Whoever uses dit4j needs no JVM flags and no environment variables because of this class.
+ */
+public final class Backend {
+    private static final Logger log = LoggerFactory.getLogger(Backend.class);
+    private static final String MAX_PHYSICAL_BYTES = "org.bytedeco.javacpp.maxPhysicalBytes";
+    private static final String MAX_BYTES = "org.bytedeco.javacpp.maxBytes";
+
+    private static final Map<String, Device> DEVICES = new HashMap<>();
+
+    private static boolean loaded;
+
+    // JavaCPP reads these two once, when its class Pointer is initialised. With its defaults every tensor reads the
+    // process's memory
+    // under a lock, and a process above four times the Java heap dies of an OutOfMemoryError although memory is free.
+    static {
+        if (System.getProperty(MAX_PHYSICAL_BYTES) == null) System.setProperty(MAX_PHYSICAL_BYTES, "0");
+        if (System.getProperty(MAX_BYTES) == null) System.setProperty(MAX_BYTES, "0");
+    }
+
+    private Backend() {}
+
+    /**
+     * Sets JavaCPP's memory limits; loads nothing. Plain classes through which a program enters dit4j (configurations, readers) call
+     * this in their static initialiser, so that it happens before any class of JavaCPP is touched.
+     */
+    public static void configure() {
+        // the static initialiser above has done it
+    }
+
+    /**
+     * Loads LibTorch and tunes its threads; does nothing the second time.
+     *
+     * @throws IllegalStateException if the native libraries of this platform are not on the class path or do not load
+     */
+    public static synchronized void load() {
+        if (loaded) return;
+        if (Pointer.maxPhysicalBytes() > 0)
+            log.warn(
+                    "JavaCPP was used before dit4j, so its limit of {} MiB on the whole process stands;"
+                            + " call Backend.configure() first, or start Java with -D{}=0 -D{}=0",
+                    Pointer.maxPhysicalBytes() >> 20,
+                    MAX_PHYSICAL_BYTES,
+                    MAX_BYTES);
+        try {
+            Loader.load(torch.class);
+        } catch (LinkageError e) {
+            throw new IllegalStateException(
+                    "LibTorch does not load on " + Loader.Detector.getPlatform() + ": " + e.getMessage()
+                            + "; put its natives on the class path by building with -Ddit.platform=PLATFORM"
+                            + " (linux-x86_64, linux-x86_64-gpu, linux-arm64, macosx-arm64, windows-x86_64, windows-x86_64-gpu)",
+                    e);
+        }
+        loaded = true; // before tuning, which opens a scope itself
+        tuneThreads();
+    }
+
+    /**
+     * This build of LibTorch multiplies matrices by OpenBLAS on OpenBLAS's own threads and does everything else on OpenMP's. Both pools
+     * spin while they wait, and on few cores they starve each other: a forward pass takes up to fifteen times as long. So one pool must
+     * go. Where oneDNN (which runs on OpenMP) multiplies float32 exactly, it gets the products and OpenBLAS one thread; elsewhere
+     * OpenBLAS keeps its threads and OpenMP gets one.
+     */
+    private static void tuneThreads() {
+        int threads = torch.get_num_threads();
+        openblas.blas_set_num_threads(1);
+        if (routesExactProductsToOneDnn()) {
+            log.debug("float32 products by oneDNN on {} threads", threads);
+            return;
+        }
+        openblas.blas_set_num_threads(threads);
+        torch.set_num_threads(1);
+        log.debug("float32 products by OpenBLAS on {} threads", threads);
+    }
+
+    /**
+     * LibTorch sends float32 products to oneDNN only when asked for reduced precision. On processors without bf16 tiles (AMX) oneDNN then
+     * still computes in full float32, on those with tiles it does not: so ask, and measure what comes back.
+     */
+    private static boolean routesExactProductsToOneDnn() {
+        String capability = torch.get_cpu_capability().getString();
+        if (!torch.hasMKLDNN() || !capability.startsWith("AVX512")) return false;
+        Context context = torch.globalContext();
+        context.setFloat32Precision(Float32Backend.MKLDNN, Float32Op.MATMUL, Float32Precision.BF16);
+        if (productError(512) < 2e-6) return true;
+        context.setFloat32Precision(Float32Backend.MKLDNN, Float32Op.MATMUL, Float32Precision.IEEE);
+        return false;
+    }
+
+    /** Relative error of one size × size product against float64; float32 gives some 4e-7, bf16 some 2e-3. */
+    private static double productError(int size) {
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Tensor a = torch.arange(new Scalar((long) size * size))
+                    .to(ScalarType.Float)
+                    .sin_()
+                    .view(size, size);
+            Tensor exact = torch.matmul(a.to(ScalarType.Double), a.to(ScalarType.Double));
+            Tensor error = torch.matmul(a, a).to(ScalarType.Double).sub(exact);
+            return error.norm().item_double() / exact.norm().item_double();
+        }
+    }
+
+    /** Threads that one operation may use; {@code set_num_threads} of LibTorch. */
+    public static void setNumThreads(int threads) {
+        load();
+        if (threads < 1) throw new IllegalArgumentException("threads is " + threads + "; at least 1");
+        if (torch.get_num_threads() > 1 || threads == 1) torch.set_num_threads(threads);
+        else openblas.blas_set_num_threads(threads);
+    }
+
+    /** Whether a CUDA device and the CUDA build of LibTorch are here. */
+    public static boolean hasCuda() {
+        load();
+        return torch.cuda_is_available();
+    }
+
+    /**
+     * The one place that chooses a device.
+     *
+     * @param name {@code cpu}, {@code cuda}, {@code cuda:1}, or {@code auto}: CUDA where there is one, else the CPU
+     * @return a device that lives as long as the program; do not close it
+     * @throws IllegalArgumentException if the name is none of these
+     * @throws IllegalStateException if it names a CUDA device that is not there
+     */
+    public static Device device(String name) {
+        String chosen = name.toLowerCase(Locale.ROOT);
+        if (!chosen.matches("cpu|auto|cuda(:\\d{1,3})?"))
+            throw new IllegalArgumentException(
+                    "unknown device \"" + name + "\"; use cpu, cuda, cuda:N (cuda:1 is the second card) or auto");
+        if (chosen.equals("auto")) chosen = hasCuda() ? "cuda" : "cpu";
+        if (chosen.startsWith("cuda")) requireCuda(name, chosen);
+        load();
+        synchronized (DEVICES) {
+            return DEVICES.computeIfAbsent(chosen, key -> TensorScope.detached(new Device(key)));
+        }
+    }
+
+    private static void requireCuda(String name, String chosen) {
+        if (!hasCuda())
+            throw new IllegalStateException(
+                    "device \"" + name + "\" is not here: "
+                            + "no NVIDIA driver, or this is the CPU build of LibTorch; build with -Ddit.platform=linux-x86_64-gpu, or use --device cpu");
+        int index = chosen.indexOf(':') < 0 ? 0 : Integer.parseInt(chosen.substring(5));
+        long count = torch.getNumGPUs();
+        if (index >= count)
+            throw new IllegalStateException("device \"" + name + "\" is not here: this machine has " + count
+                    + " CUDA device(s), numbered from 0");
+    }
+}

@@ -1,0 +1,68 @@
+package org.dit4j.torch;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.StringTensorDict;
+import org.bytedeco.pytorch.StringTensorDictItem;
+import org.bytedeco.pytorch.Tensor;
+
+/** The parameters and buffers of a module by their checkpoint names, in registration order. */
+public final class StateDict {
+    private StateDict() {}
+
+    /**
+     * Name → parameter or buffer, in the order of Python's {@code state_dict()} for modules without buffers of their own (parameters first,
+     * then buffers). The tensors share the module's storage and belong to the scope around this call.
+     */
+    public static Map<String, Tensor> of(Module module) {
+        Map<String, Tensor> state = new LinkedHashMap<>();
+        addAll(state, module.named_parameters(true));
+        addAll(state, module.named_buffers(true));
+        return state;
+    }
+
+    private static void addAll(Map<String, Tensor> state, StringTensorDict tensors) {
+        for (long i = 0; i < tensors.size(); i++) {
+            StringTensorDictItem item = tensors.get(i);
+            state.put(item.key().getString(), item.value());
+        }
+    }
+
+    /**
+     * Copies {@code source} into the module's parameters, converting dtype and device. Every name must be there on both sides with the
+     * same shape.
+     *
+     * @throws IllegalArgumentException naming every missing and unexpected key and every wrong shape; nothing is copied then
+     */
+    public static void load(Module module, Map<String, Tensor> source) {
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Map<String, Tensor> target = of(module);
+            requireSameKeys(target, source);
+            target.forEach((key, tensor) -> tensor.copy_(source.get(key)));
+        }
+    }
+
+    private static void requireSameKeys(Map<String, Tensor> target, Map<String, Tensor> source) {
+        List<String> problems = new ArrayList<>();
+        target.forEach((key, tensor) -> {
+            Tensor given = source.get(key);
+            if (given == null) problems.add("missing " + key + " " + Tensors.shape(tensor));
+            else if (!Arrays.equals(given.shape(), tensor.shape()))
+                problems.add(key + " is " + Tensors.shape(given) + ", the model needs " + Tensors.shape(tensor));
+        });
+        source.forEach((key, tensor) -> {
+            if (!target.containsKey(key)) problems.add("unexpected " + key + " " + Tensors.shape(tensor));
+        });
+        if (problems.isEmpty()) return;
+        int shown = Math.min(problems.size(), 12);
+        String rest = problems.size() > shown ? "; and " + (problems.size() - shown) + " more" : "";
+        throw new IllegalArgumentException(
+                "weights do not fit the model: " + String.join("; ", problems.subList(0, shown)) + rest);
+    }
+}
