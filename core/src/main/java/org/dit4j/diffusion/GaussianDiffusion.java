@@ -411,7 +411,7 @@ public final class GaussianDiffusion implements Objective {
 
     /** Reduced precision to float32: the small differences of neighbouring timesteps would be lost. */
     private static Tensor wide(Tensor tensor) {
-        ScalarType dtype = tensor.scalar_type();
+        ScalarType dtype = tensor.scalar_type().intern(); // intern: the native call makes an object that is no constant
         return dtype == ScalarType.Half || dtype == ScalarType.BFloat16 ? tensor.to(ScalarType.Float) : tensor;
     }
 }

@@ -3,6 +3,7 @@ package org.dit4j.diffusion;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** The terms of the variational bound, as Ho et al. (2020) and Nichol and Dhariwal (2021) compute them; all in nats, by element. */
 final class VariationalBound {
@@ -41,7 +42,10 @@ final class VariationalBound {
     /** The tanh approximation of the published code, not the error function. */
     private static Tensor normalCdf(Tensor x) {
         Tensor inner = x.add(x.pow(new Scalar(3)).mul(new Scalar(0.044715))).mul(new Scalar(Math.sqrt(2 / Math.PI)));
-        return inner.tanh().add(new Scalar(1)).mul(new Scalar(0.5));
+        // Through float64, so that tanh is rounded correctly, as in the published numbers: where it nears ±1, its last
+        // bit decides between a probability of 3e-8 and none, which counts as 1e-12.
+        Tensor tanh = inner.to(ScalarType.Double).tanh().to(x.scalar_type());
+        return tanh.add(new Scalar(1)).mul(new Scalar(0.5));
     }
 
     /** (N, …) nats → (N) bits per element. */
