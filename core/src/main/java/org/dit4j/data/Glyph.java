@@ -17,7 +17,7 @@ enum Glyph {
     SQUARE {
         @Override
         double distance(double x, double y) {
-            return Math.max(Math.abs(x), Math.abs(y)) - 0.76;
+            return Math.max(Math.abs(x), Math.abs(y)) - 0.71;
         }
     },
     TRIANGLE {
@@ -37,11 +37,11 @@ enum Glyph {
         double distance(double x, double y) {
             // the square turned by 45° with a half circle on each upper side, in units in which that square's diagonal
             // is 1
-            double u = Math.abs(x) / 1.64, v = (0.92 - y) / 1.64;
-            if (u + v > 1) return 1.64 * (length(u - 0.25, v - 0.75) - 0.3535533905932738);
+            double u = Math.abs(x) / 1.5, v = (0.88 - y) / 1.5;
+            if (u + v > 1) return 1.5 * (length(u - 0.25, v - 0.75) - 0.3535533905932738);
             double fold = 0.5 * Math.max(u + v, 0);
             double nearest = Math.min(length(u, v - 1), length(u - fold, v - fold));
-            return 1.64 * (u > v ? nearest : -nearest);
+            return 1.5 * (u > v ? nearest : -nearest);
         }
     },
     CROSS {
@@ -76,17 +76,17 @@ enum Glyph {
     };
 
     // corners as x, y, x, y, …; what `distance` subtracts rounds them
-    private static final double[] TRIANGLE_CORNERS = {0, -0.88, 0.86, 0.62, -0.86, 0.62};
-    private static final double[] STAR_CORNERS = star(0.96, 0.42);
+    private static final double[] TRIANGLE_CORNERS = {0, -0.92, 0.8, 0.5, -0.8, 0.5};
+    private static final double[] STAR_CORNERS = star(0.94, 0.41);
     private static final double[] CROSS_CORNERS = {
         -0.24, -0.88, 0.24, -0.88, 0.24, -0.24, 0.88, -0.24, 0.88, 0.24, 0.24, 0.24, 0.24, 0.88, -0.24, 0.88, -0.24,
         0.24, -0.88, 0.24, -0.88, -0.24, -0.24, -0.24
     };
     private static final double[] ARROW_CORNERS = {
-        -0.96, -0.25, 0.06, -0.25, 0.06, -0.74, 1, 0, 0.06, 0.74, 0.06, 0.25, -0.96, 0.25
+        -0.94, -0.25, 0.06, -0.25, 0.06, -0.74, 0.97, 0, 0.06, 0.74, 0.06, 0.25, -0.94, 0.25
     };
     private static final double[] BOLT_CORNERS = {
-        0.14, -0.98, -0.66, 0.2, -0.1, 0.2, -0.3, 0.98, 0.68, -0.28, 0.12, -0.28, 0.5, -0.98
+        0.14, -0.88, -0.62, 0.2, -0.1, 0.2, -0.28, 0.93, 0.66, -0.28, 0.12, -0.28, 0.44, -0.87
     };
 
     /** The signed distance of a point to the outline. */
@@ -107,7 +107,7 @@ enum Glyph {
             double angle = i * Math.PI / 5, radius = i % 2 == 0 ? outer : inner;
             corners[2 * i] = radius * StrictMath.sin(angle);
             corners[2 * i + 1] =
-                    0.06 - radius * StrictMath.cos(angle); // lowered: a star's middle is below the circle's
+                    0.04 - radius * StrictMath.cos(angle); // lowered: a star's middle is below the circle's
         }
         return corners;
     }

@@ -97,9 +97,9 @@ public final class Glyphs implements Dataset {
         float[] colour = rgb(0.78 + 0.08 * StrictMath.cos(hue - YELLOW), 0.17, hue);
         float[] ground =
                 rgb(between(0.22, 0.32, GROUND_LIGHTNESS, index), 0.05, BLUE + between(-0.9, 0.9, GROUND_HUE, index));
-        double radius = size * between(0.33, 0.42, RADIUS, index);
-        double centreX = size * (0.5 + between(-0.07, 0.07, X, index)),
-                centreY = size * (0.5 + between(-0.07, 0.07, Y, index));
+        double radius = size * between(0.33, 0.41, RADIUS, index);
+        double centreX = size * (0.5 + between(-0.06, 0.06, X, index)),
+                centreY = size * (0.5 + between(-0.06, 0.06, Y, index));
         double turn = between(-0.25, 0.25, TURN, index);
         double cos = StrictMath.cos(turn), sin = StrictMath.sin(turn);
         int plane = size * size;
