@@ -126,7 +126,7 @@ public final class Safetensors {
         for (Map.Entry<String, Tensor> named : tensors.entrySet()) {
             Tensor tensor = named.getValue();
             ObjectNode node = root.putObject(named.getKey());
-            node.put("dtype", name(tensor.scalar_type()));
+            node.put("dtype", name(Tensors.dtype(tensor)));
             var shape = node.putArray("shape");
             for (long size : tensor.shape()) shape.add(size);
             long end = offset + tensor.nbytes();
