@@ -1,6 +1,5 @@
 package org.dit4j.vae;
 
-import static org.bytedeco.pytorch.global.torch.relu_;
 import static org.bytedeco.pytorch.global.torch.upsample_nearest2d;
 
 import java.util.ArrayList;
@@ -44,7 +43,7 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
         for (int i = 0; i < 3; i++) encoder.conv(WIDTH, WIDTH, 2, false).blocks(3);
         encoder.conv(WIDTH, latentChannels, 1, true);
         decoder = register_module("decoder", new Sequence());
-        decoder.conv(latentChannels, WIDTH, 1, true).then(x -> relu_(x));
+        decoder.conv(latentChannels, WIDTH, 1, true).then(Tensor::relu);
         for (int i = 0; i < 3; i++)
             decoder.blocks(3).then(TinyAutoencoder::twice).conv(WIDTH, WIDTH, 1, false);
         decoder.blocks(1).conv(WIDTH, 3, 1, true);
@@ -163,8 +162,10 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
         }
 
         Tensor forward(Tensor x) {
-            Tensor h = relu_(conv2.forward(relu_(conv0.forward(x))));
-            return relu_(conv4.forward(h).add_(x));
+            Tensor h = conv2.forward(conv0.forward(x).relu_()).relu_();
+            // the method relu_ gives back the same owner; the function torch.relu_ would give one that dies with this
+            // scope
+            return conv4.forward(h).add_(x).relu_();
         }
     }
 }
