@@ -129,8 +129,12 @@ public final class VaeCheckpoint {
             Path file, Safetensors.Header header, Map<String, String> names, AutoencoderKlConfig given, boolean whole)
             throws FormatException {
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
-        names.forEach(
-                (inFile, name) -> shapes.put(name, header.entries().get(inFile).shape()));
+        for (Map.Entry<String, String> named : names.entrySet()) {
+            List<Long> shape = header.entries().get(named.getKey()).shape();
+            if (shapes.put(named.getValue(), shape) != null)
+                throw new FormatException(
+                        file, named.getKey() + " and another tensor both stand for " + named.getValue());
+        }
         AutoencoderKlConfig found;
         try {
             found = given.ofWeights(shapes);
