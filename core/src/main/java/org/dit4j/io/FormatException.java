@@ -9,11 +9,21 @@ public class FormatException extends IOException {
 
     /** {@code path: problem}. */
     public FormatException(Path path, String problem) {
-        super(path + ": " + problem);
+        this(path.toString(), problem);
     }
 
     /** {@code path: problem}, with what caused it. */
     public FormatException(Path path, String problem, Throwable cause) {
-        super(path + ": " + problem, cause);
+        this(path.toString(), problem, cause);
+    }
+
+    /** {@code name: problem}, for what is not a file of its own, such as an entry of an archive. */
+    public FormatException(String name, String problem) {
+        super(name + ": " + problem);
+    }
+
+    /** {@code name: problem}, with what caused it. */
+    public FormatException(String name, String problem, Throwable cause) {
+        super(name + ": " + problem, cause);
     }
 }

@@ -70,7 +70,7 @@ public final class Backend {
             throw new IllegalStateException(
                     "LibTorch does not load on " + Loader.Detector.getPlatform() + ": " + e.getMessage()
                             + "; put its natives on the class path by building with -Ddit.platform=PLATFORM"
-                            + " (linux-x86_64, linux-x86_64-gpu, linux-arm64, macosx-arm64, windows-x86_64, windows-x86_64-gpu)",
+                            + " (linux-x86_64, linux-x86_64-gpu, macosx-arm64, macosx-x86_64, windows-x86_64, windows-x86_64-gpu)",
                     e);
         }
         loaded = true; // before tuning, which opens a scope itself

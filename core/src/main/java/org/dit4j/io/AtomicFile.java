@@ -1,0 +1,52 @@
+package org.dit4j.io;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** Files that are whole or not there: written to a temporary name beside the final one, forced to the disk, and renamed. */
+public final class AtomicFile {
+    private static final AtomicLong COUNT = new AtomicLong();
+
+    private AtomicFile() {}
+
+    /** What writes the content. */
+    @FunctionalInterface
+    public interface Body {
+        /** Writes the content; {@code channel} is empty, readable and seekable. */
+        void writeTo(FileChannel channel) throws IOException;
+    }
+
+    /**
+     * Writes {@code path}, replacing what was there; if {@code body} fails, what was there stays and nothing is left behind. Folders above
+     * it must exist.
+     */
+    public static void write(Path path, Body body) throws IOException {
+        Path target = path.toAbsolutePath();
+        Path temporary = target.resolveSibling(
+                target.getFileName() + ".tmp-" + ProcessHandle.current().pid() + "-" + COUNT.incrementAndGet());
+        try {
+            try (FileChannel channel = FileChannel.open(
+                    temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+                body.writeTo(channel);
+                channel.force(true);
+            }
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } finally {
+            Files.deleteIfExists(temporary);
+        }
+        forceFolder(target.getParent());
+    }
+
+    /** Without this a power failure may forget the rename. Only POSIX systems open a folder as a file. */
+    private static void forceFolder(Path folder) throws IOException {
+        if (!folder.getFileSystem().supportedFileAttributeViews().contains("posix")) return;
+        try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+            channel.force(true);
+        }
+    }
+}

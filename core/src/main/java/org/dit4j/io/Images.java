@@ -1,0 +1,314 @@
+package org.dit4j.io;
+
+import java.awt.image.BufferedImage;
+import java.awt.image.ColorModel;
+import java.awt.image.DataBufferInt;
+import java.awt.image.IndexColorModel;
+import java.awt.image.Raster;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.MemoryCacheImageInputStream;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+
+/**
+ * Pictures: files, the reference's crop, tensors, grids. A picture here is a {@link BufferedImage} of TYPE_INT_RGB. Needs no display and
+ * draws nothing.
+ */
+public final class Images {
+    /** Pillow's limit against decompression bombs. */
+    private static final long MAX_PIXELS = 89_478_485;
+
+    private static final int MAX_FILE_BYTES = 512 << 20;
+    private static final int PADDING_COLOR = 0xffffff;
+
+    static {
+        Backend.configure();
+    }
+
+    private Images() {}
+
+    /**
+     * Decodes a PNG or JPEG file as Pillow's {@code open(path).convert("RGB")}: grey becomes equal channels, palettes are looked up, alpha
+     * is dropped (not blended), colour profiles and gamma are ignored, and the EXIF orientation is <em>not</em> applied.
+     *
+     * @throws FormatException if it is neither, damaged or cut short, above 89,478,485 pixels (checked before decoding), of 16 bits per
+     *     channel, or CMYK
+     */
+    public static BufferedImage read(Path path) throws IOException {
+        try (InputStream in = Files.newInputStream(path)) {
+            return read(in, path.toString());
+        }
+    }
+
+    /** As {@link #read(Path)}, to the end of a stream; {@code name} is for messages. */
+    public static BufferedImage read(InputStream in, String name) throws IOException {
+        byte[] file = bytes(in, name);
+        if (PngFile.isPng(file)) return decode(name, "png", PngFile.checked(name, file));
+        if (JpegFile.isJpeg(file)) return decode(name, "jpeg", JpegFile.checked(name, file));
+        throw new FormatException(name, "neither a PNG nor a JPEG picture");
+    }
+
+    private static byte[] bytes(InputStream in, String name) throws IOException {
+        byte[] file = in.readNBytes(MAX_FILE_BYTES + 1);
+        if (file.length > MAX_FILE_BYTES) throw new FormatException(name, "a picture file above 512 MiB");
+        return file;
+    }
+
+    static void checkSize(String name, int width, int height) throws FormatException {
+        if (width < 1 || height < 1) throw new FormatException(name, "its size is " + width + "x" + height);
+        if ((long) width * height > MAX_PIXELS)
+            throw new FormatException(name, width + "x" + height + " pixels are above the limit of " + MAX_PIXELS);
+    }
+
+    private static BufferedImage decode(String name, String format, byte[] file) throws FormatException {
+        ImageReader reader = ImageIO.getImageReadersByFormatName(format).next();
+        List<String> warnings = new ArrayList<>();
+        // libjpeg only warns when data ends early or makes no sense, and leaves the rest of the picture grey
+        reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
+        try (MemoryCacheImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(file))) {
+            reader.setInput(in, true, true);
+            BufferedImage rgb = toRgb(name, reader.read(0));
+            for (String warning : warnings)
+                if (!warning.contains("extraneous bytes"))
+                    throw new FormatException(name, "the picture is damaged or cut short: " + warning);
+            return rgb;
+        } catch (FormatException e) {
+            throw e;
+        } catch (IOException | RuntimeException e) {
+            // ImageIO's readers answer damage with many kinds of RuntimeException
+            throw new FormatException(name, "the picture is damaged: " + e.getMessage(), e);
+        } finally {
+            reader.dispose();
+        }
+    }
+
+    /** Takes the samples as stored: a colour conversion would apply profiles, and a gamma to grey. */
+    private static BufferedImage toRgb(String name, BufferedImage image) throws FormatException {
+        Raster raster = image.getRaster();
+        ColorModel colors = image.getColorModel();
+        int width = image.getWidth(), height = image.getHeight(), bands = raster.getNumBands();
+        if (!(colors instanceof IndexColorModel))
+            for (int bits : raster.getSampleModel().getSampleSize())
+                if (bits != 8) throw new FormatException(name, bits + " bits per sample; only 8 are read");
+        BufferedImage result = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        int[] pixels = pixels(result), samples = new int[width * bands];
+        for (int y = 0; y < height; y++) {
+            raster.getPixels(0, y, width, 1, samples);
+            for (int x = 0; x < width; x++) {
+                int at = x * bands;
+                pixels[y * width + x] = colors instanceof IndexColorModel palette
+                        ? palette.getRGB(samples[at]) & 0xffffff
+                        : bands < 3
+                                ? samples[at] * 0x010101
+                                : samples[at] << 16 | samples[at + 1] << 8 | samples[at + 2];
+            }
+        }
+        return result;
+    }
+
+    /** The packed RGB pixels, row by row: the picture's own array if it is TYPE_INT_RGB, else a copy. */
+    static int[] pixels(BufferedImage image) {
+        if (image.getType() == BufferedImage.TYPE_INT_RGB
+                && image.getRaster().getParent() == null
+                && image.getRaster().getDataBuffer() instanceof DataBufferInt data
+                && data.getSize() == image.getWidth() * image.getHeight()) return data.getData();
+        int[] argb = image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
+        for (int i = 0; i < argb.length; i++) argb[i] &= 0xffffff;
+        return argb;
+    }
+
+    /**
+     * The reference's centre crop ({@code center_crop_arr}), equal to Pillow to the byte: halved by averaging while the shorter side is at
+     * least twice {@code size}, resized bicubically until it is {@code size}, and cut from the middle.
+     */
+    public static BufferedImage centerCrop(BufferedImage image, int size) {
+        if (size < 1) throw new IllegalArgumentException("crop size is " + size + "; at least 1");
+        BufferedImage picture = image;
+        while (Math.min(picture.getWidth(), picture.getHeight()) >= 2L * size)
+            picture = PillowResize.resize(
+                    picture, picture.getWidth() / 2, picture.getHeight() / 2, PillowResize.Filter.BOX);
+        double scale = (double) size / Math.min(picture.getWidth(), picture.getHeight());
+        // rint, not round: Python rounds halves to even
+        int width = (int) Math.rint(picture.getWidth() * scale), height = (int) Math.rint(picture.getHeight() * scale);
+        if ((long) width * height > MAX_PIXELS)
+            throw new IllegalArgumentException("a " + image.getWidth() + "x" + image.getHeight() + " picture would be "
+                    + width + "x" + height + " before it is cropped to " + size);
+        picture = PillowResize.resize(picture, width, height, PillowResize.Filter.BICUBIC);
+        return cut(picture, (width - size) / 2, (height - size) / 2, size, size);
+    }
+
+    private static BufferedImage cut(BufferedImage image, int x, int y, int width, int height) {
+        BufferedImage result = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        int[] from = pixels(image), to = pixels(result);
+        for (int row = 0; row < height; row++)
+            System.arraycopy(from, (y + row) * image.getWidth() + x, to, row * width, width);
+        return result;
+    }
+
+    /** The picture as width · height · 3 bytes: rows, then pixels, then red, green, blue. */
+    public static byte[] toRgbBytes(BufferedImage image) {
+        int[] pixels = pixels(image);
+        byte[] rgb = new byte[pixels.length * 3];
+        for (int i = 0; i < pixels.length; i++) {
+            rgb[3 * i] = (byte) (pixels[i] >> 16);
+            rgb[3 * i + 1] = (byte) (pixels[i] >> 8);
+            rgb[3 * i + 2] = (byte) pixels[i];
+        }
+        return rgb;
+    }
+
+    /** The inverse of {@link #toRgbBytes}. */
+    public static BufferedImage fromRgbBytes(byte[] rgb, int width, int height) {
+        if ((long) width * height * 3 != rgb.length)
+            throw new IllegalArgumentException(
+                    rgb.length + " bytes are not a " + width + "x" + height + " RGB picture");
+        BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        int[] pixels = pixels(image);
+        for (int i = 0; i < pixels.length; i++)
+            pixels[i] = (rgb[3 * i] & 255) << 16 | (rgb[3 * i + 1] & 255) << 8 | rgb[3 * i + 2] & 255;
+        return image;
+    }
+
+    /** (3, H, W) uint8 on the CPU. */
+    public static Tensor toByteTensor(BufferedImage image) {
+        int[] pixels = pixels(image);
+        byte[] planes = new byte[3 * pixels.length];
+        for (int c = 0; c < 3; c++)
+            for (int i = 0; i < pixels.length; i++) planes[c * pixels.length + i] = (byte) (pixels[i] >> 16 - 8 * c);
+        return Tensors.of(planes, 3, image.getHeight(), image.getWidth());
+    }
+
+    /**
+     * (3, H, W) float32 in [-1, 1] on the CPU: x / 127.5 - 1, in the order of rounding of the reference's {@code ToTensor} and
+     * {@code Normalize(0.5, 0.5)}.
+     */
+    public static Tensor toTensor(BufferedImage image) {
+        int[] pixels = pixels(image);
+        float[] planes = new float[3 * pixels.length];
+        for (int c = 0; c < 3; c++)
+            for (int i = 0; i < pixels.length; i++)
+                planes[c * pixels.length + i] = LEVELS[pixels[i] >> 16 - 8 * c & 255];
+        return Tensors.of(planes, 3, image.getHeight(), image.getWidth());
+    }
+
+    private static final float[] LEVELS = levels();
+
+    private static float[] levels() {
+        float[] levels = new float[256];
+        for (int i = 0; i < 256; i++) levels[i] = (i / 255f - 0.5f) / 0.5f;
+        return levels;
+    }
+
+    /**
+     * The pictures of a batch.
+     *
+     * @param batch (N, C, H, W) of any floating dtype on any device, in [-1, 1]; C is 3, or 1 for grey
+     */
+    public static List<BufferedImage> fromTensor(Tensor batch) {
+        byte[] rgb = toRgbBytes(batch);
+        int count = (int) batch.size(0), height = (int) batch.size(2), width = (int) batch.size(3);
+        List<BufferedImage> images = new ArrayList<>(count);
+        int size = 3 * width * height;
+        for (int i = 0; i < count; i++)
+            images.add(fromRgbBytes(Arrays.copyOfRange(rgb, i * size, (i + 1) * size), width, height));
+        return images;
+    }
+
+    /**
+     * (N, C, H, W) in [-1, 1] → N · H · W · 3 bytes, channels last, as image sets for evaluation are stored; C is 3, or 1 for grey.
+     * Levels are clamp(127.5 · x + 128, 0, 255) truncated, as in the reference's {@code sample_ddp.py}: the nearest level. torchvision's
+     * {@code save_image}, which its {@code sample.py} uses, is the same function in another order of float32 operations; it differs by one
+     * level in some two values of a million.
+     */
+    public static byte[] toRgbBytes(Tensor batch) {
+        long[] shape = batch.shape();
+        if (shape.length != 4 || shape[1] != 1 && shape[1] != 3)
+            throw new IllegalArgumentException(
+                    "pictures are (N, 3, H, W) or (N, 1, H, W), given " + Arrays.toString(shape));
+        try (TensorScope scope = new TensorScope()) {
+            Tensor levels = batch.detach()
+                    .to(ScalarType.Float)
+                    .mul(new Scalar(127.5))
+                    .add(new Scalar(128.0))
+                    .clamp(new ScalarOptional(new Scalar(0.0)), new ScalarOptional(new Scalar(255.0)))
+                    .to(ScalarType.Byte);
+            return Tensors.toBytes(
+                    levels.expand(shape[0], 3, shape[2], shape[3]).permute(0, 2, 3, 1));
+        }
+    }
+
+    /**
+     * Writes a PNG under a temporary name and renames it. {@code text} goes into its text chunks (Latin-1 values as tEXt, others as iTXt).
+     *
+     * @throws IllegalArgumentException if a keyword is not 1 to 79 printable ASCII characters
+     */
+    public static void writePng(Path path, BufferedImage image, Map<String, String> text) throws IOException {
+        byte[] png = PngFile.encode(image, text);
+        AtomicFile.write(path, channel -> {
+            ByteBuffer buffer = ByteBuffer.wrap(png);
+            while (buffer.hasRemaining()) channel.write(buffer);
+        });
+    }
+
+    /** The text chunks of a PNG, by keyword, in their order. */
+    public static Map<String, String> readPngText(Path path) throws IOException {
+        try (InputStream in = Files.newInputStream(path)) {
+            return PngFile.text(path.toString(), bytes(in, path.toString()));
+        }
+    }
+
+    /**
+     * Pictures of one size side by side, row by row, with {@code padding} white pixels around each.
+     *
+     * @param columns pictures per row; the last row may be shorter
+     */
+    public static BufferedImage grid(List<BufferedImage> images, int columns, int padding) {
+        if (images.isEmpty() || columns < 1 || padding < 0)
+            throw new IllegalArgumentException("a grid of " + images.size() + " pictures in " + columns
+                    + " columns, padding " + padding + "; at least one picture and one column, padding not negative");
+        int width = images.get(0).getWidth(), height = images.get(0).getHeight();
+        int across = Math.min(columns, images.size()), down = (images.size() + columns - 1) / columns;
+        BufferedImage grid = new BufferedImage(
+                padding + across * (width + padding), padding + down * (height + padding), BufferedImage.TYPE_INT_RGB);
+        int[] to = pixels(grid);
+        Arrays.fill(to, PADDING_COLOR);
+        for (int i = 0; i < images.size(); i++) {
+            BufferedImage image = images.get(i);
+            if (image.getWidth() != width || image.getHeight() != height)
+                throw new IllegalArgumentException("picture " + i + " is " + image.getWidth() + "x" + image.getHeight()
+                        + ", the first is " + width + "x" + height);
+            int[] from = pixels(image);
+            int x = padding + i % columns * (width + padding), y = padding + i / columns * (height + padding);
+            for (int row = 0; row < height; row++)
+                System.arraycopy(from, row * width, to, (y + row) * grid.getWidth() + x, width);
+        }
+        return grid;
+    }
+
+    /** Every pixel as a square of {@code factor} pixels, so that small pictures can be seen. */
+    public static BufferedImage enlarge(BufferedImage image, int factor) {
+        if (factor < 1) throw new IllegalArgumentException("factor is " + factor + "; at least 1");
+        int width = image.getWidth() * factor, height = image.getHeight() * factor;
+        BufferedImage result = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        int[] from = pixels(image), to = pixels(result);
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++) to[y * width + x] = from[y / factor * image.getWidth() + x / factor];
+        return result;
+    }
+}
