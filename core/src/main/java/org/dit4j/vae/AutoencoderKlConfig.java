@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.dit4j.torch.Backend;
 
 /**
  * What fixes an {@link AutoencoderKl}.
@@ -31,6 +32,10 @@ public record AutoencoderKlConfig(
         boolean quantConv,
         boolean postQuantConv,
         LatentScaling scaling) {
+    // a program comes by here before it makes the network, whose class would load JavaCPP first
+    static {
+        Backend.configure();
+    }
 
     /** Of Stable Diffusion 1 and 2, {@code sd-vae-ft-mse} and {@code sd-vae-ft-ema}: 83,653,863 parameters. */
     public static final AutoencoderKlConfig STABLE_DIFFUSION = new AutoencoderKlConfig(

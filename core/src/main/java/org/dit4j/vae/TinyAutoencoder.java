@@ -12,7 +12,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.torch.Backend;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.ModuleArray;
 import org.dit4j.torch.TensorScope;
@@ -22,10 +21,6 @@ import org.dit4j.torch.TensorScope;
  * a mean without a variance. Parameters have the names of diffusers' {@code AutoencoderTiny}.
  */
 public final class TinyAutoencoder extends Module implements LatentCodec {
-    static {
-        Backend.configure();
-    }
-
     private static final int WIDTH = 64;
     /** Latents are squeezed into (−3, 3) before they are decoded. */
     private static final double LATENT_MAGNITUDE = 3;

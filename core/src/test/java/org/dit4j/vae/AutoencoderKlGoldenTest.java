@@ -61,7 +61,8 @@ class AutoencoderKlGoldenTest {
         JsonNode expected = Golden.json("vae/sd_vae_shapes.json");
         List<String> names = new ArrayList<>();
         expected.fieldNames().forEachRemaining(names::add);
-        AutoencoderKl codec = new AutoencoderKl(AutoencoderKlConfig.STABLE_DIFFUSION);
+        AutoencoderKlConfig config = AutoencoderKlConfig.STABLE_DIFFUSION;
+        AutoencoderKl codec = new AutoencoderKl(config);
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> state = StateDict.of(codec);
             assertEquals(names, List.copyOf(state.keySet()));
@@ -81,7 +82,8 @@ class AutoencoderKlGoldenTest {
     void theFullSizeAutoencoderWithWeightsByRecipeEncodesAndDecodesAsTheReference() {
         String file = "vae/sd_vae_recipe.io.safetensors";
         long seed = Long.parseLong(Golden.metadata(file).get("seed"));
-        AutoencoderKl codec = new AutoencoderKl(AutoencoderKlConfig.STABLE_DIFFUSION);
+        AutoencoderKlConfig config = AutoencoderKlConfig.STABLE_DIFFUSION;
+        AutoencoderKl codec = new AutoencoderKl(config);
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(codec), seed);
         }

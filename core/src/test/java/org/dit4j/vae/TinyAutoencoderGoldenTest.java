@@ -26,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Against diffusers' AutoencoderTiny with the published TAESD. */
 @ExtendWith(Golden.Cases.class)
 class TinyAutoencoderGoldenTest {
-    // float32 sums in another order give some 1e-7 through thirty convolutions; bf16 maths would give 1e-2
+    // float32 sums in another order give some 1e-6 through thirty convolutions; bf16 maths would give 1e-2
     private static final double TOLERANCE = 1e-5;
     private static final String FILE = "vae/taesd.io.safetensors";
 
