@@ -35,6 +35,24 @@ class MainTest {
     }
 
     @Test
+    void anUnknownCommandIsToldWhichThereAre() {
+        CommandRun run = CommandRun.of("inof");
+        assertEquals(2, run.exitCode());
+        assertTrue(run.err().startsWith("dit: unknown command \"inof\"; one of ["), run.err());
+        assertTrue(run.err().contains("; did you mean info?\n"), run.err());
+    }
+
+    @Test
+    void theStackTraceIsThereOnRequestOnly() {
+        String[] wrong = {"info", "--image-size", "12"};
+        assertEquals(1, CommandRun.of(wrong).err().lines().count());
+        CommandRun debug = CommandRun.of(wrong[0], wrong[1], wrong[2], "--debug");
+        assertEquals(2, debug.exitCode());
+        assertTrue(
+                debug.err().contains("IllegalArgumentException") && debug.err().contains("\tat "), debug.err());
+    }
+
+    @Test
     void noCommandAtAllExits2() {
         CommandRun run = CommandRun.of();
         assertEquals(2, run.exitCode());

@@ -99,13 +99,13 @@ public abstract sealed class TrainingPass {
         @Override
         public void backward(Tensor gradient) {
             Gradients.backward(prediction, gradient);
-            Tensor flowing = leafTokens.grad();
+            Tensor flowing = new Tensor(leafTokens.grad()); // grad() points into its tensor
             for (int i = inputs.size() - 1; i >= 0; i--) {
                 DiTBlock block = network.blocks().get(i);
                 Tensor input = leaf(inputs.get(i)), above = flowing;
                 flowing = TensorScope.local(() -> {
                     Gradients.backward(cast(() -> block.forward(input, leafConditioning)), above);
-                    return input.grad();
+                    return new Tensor(input.grad()); // grad() points into its tensor
                 });
             }
             // the conditioning also reaches the embedded tokens where it is in context, so its graph must outlive the
