@@ -166,7 +166,7 @@ public final class Trainer implements AutoCloseable {
     }
 
     /** The labels, some replaced by the null label; null for an unconditional model. */
-    private long[] labels(Batch batch, long[] samples) {
+    long[] labels(Batch batch, long[] samples) {
         if (config.model().numClasses() == 0) return null;
         long[] labels = batch.labels().clone();
         if (config.model().hasNullLabel())
