@@ -1,0 +1,96 @@
+package org.dit4j.io;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Map;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+
+/** The memory of CPU tensors as bytes, straight from and to channels. */
+final class TensorBytes {
+    private static final int CHUNK = 1 << 30;
+
+    private TensorBytes() {}
+
+    /** Takes a piece of a tensor's memory. */
+    interface Piece {
+        void accept(ByteBuffer bytes, long offset) throws IOException;
+    }
+
+    /** A new tensor whose shape is from a file; its size has been compared with the file's. */
+    static Tensor empty(String name, String key, ScalarType dtype, long... shape) throws FormatException {
+        try {
+            return Tensors.empty(dtype, shape);
+        } catch (RuntimeException e) {
+            throw new FormatException(
+                    name,
+                    key + " has the shape " + Arrays.toString(shape) + ", which LibTorch does not take: "
+                            + e.getMessage().lines().findFirst().orElse(""),
+                    e);
+        }
+    }
+
+    /** Visits the memory of a contiguous CPU tensor, a gibibyte at a time, as that is what a ByteBuffer holds. */
+    static void forEach(Tensor contiguous, Piece piece) throws IOException {
+        if (contiguous.nbytes() == 0) return; // there is no memory to point to
+        try (TensorScope scope = new TensorScope()) {
+            BytePointer bytes = new BytePointer(contiguous.data_ptr());
+            long size = contiguous.nbytes();
+            for (long done = 0; done < size; done += CHUNK)
+                piece.accept(
+                        bytes.position(done).limit(Math.min(size, done + CHUNK)).asBuffer(), done);
+        }
+    }
+
+    /** Fills a contiguous CPU tensor. */
+    static void read(String name, FileChannel channel, long position, Tensor into) throws IOException {
+        forEach(into, (bytes, offset) -> readFully(name, channel, bytes, position + offset));
+    }
+
+    /** Writes the elements in row-major order. */
+    static void write(WritableByteChannel channel, Tensor tensor) throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            forEach(onHost(tensor), (bytes, offset) -> writeFully(channel, bytes));
+        }
+    }
+
+    /** The tensor as contiguous memory of the CPU; itself if it is that. */
+    static Tensor onHost(Tensor tensor) {
+        return tensor.detach()
+                .to(Backend.device("cpu"), tensor.scalar_type(), false, false, null)
+                .contiguous()
+                .resolve_conj()
+                .resolve_neg();
+    }
+
+    static void readFully(String name, FileChannel channel, ByteBuffer buffer, long position) throws IOException {
+        long at = position;
+        while (buffer.hasRemaining()) {
+            int count = channel.read(buffer, at);
+            if (count < 0) throw new FormatException(name, "cut short at byte " + at);
+            at += count;
+        }
+    }
+
+    static void writeFully(WritableByteChannel channel, ByteBuffer buffer) throws IOException {
+        while (buffer.hasRemaining()) channel.write(buffer);
+    }
+
+    /** After a failure: frees what was read before it. */
+    static void close(Map<String, Tensor> tensors) {
+        close(tensors.values());
+    }
+
+    /** After a failure: frees what was read before it. */
+    static void close(Collection<Tensor> tensors) {
+        tensors.forEach(Tensor::close);
+    }
+}
