@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Backend;
@@ -76,9 +78,10 @@ public final class VaeCheckpoint {
     /** Writes a diffusers folder, which {@link #open} and diffusers open; makes the folder where there is none. */
     public static void write(Path folder, AutoencoderKl codec) throws IOException {
         Files.createDirectories(folder);
-        new ObjectMapper()
+        byte[] config = new ObjectMapper()
                 .writerWithDefaultPrettyPrinter()
-                .writeValue(folder.resolve(CONFIG).toFile(), codec.config().toJson());
+                .writeValueAsBytes(codec.config().toJson());
+        AtomicFile.write(folder.resolve(CONFIG), channel -> channel.write(ByteBuffer.wrap(config)));
         try (TensorScope scope = new TensorScope()) {
             Safetensors.write(folder.resolve(WEIGHTS), StateDict.of(codec), Map.of("format", "pt"));
         }
@@ -129,8 +132,12 @@ public final class VaeCheckpoint {
             Path file, Safetensors.Header header, Map<String, String> names, AutoencoderKlConfig given, boolean whole)
             throws FormatException {
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
-        names.forEach(
-                (inFile, name) -> shapes.put(name, header.entries().get(inFile).shape()));
+        for (Map.Entry<String, String> named : names.entrySet()) {
+            List<Long> shape = header.entries().get(named.getKey()).shape();
+            if (shapes.put(named.getValue(), shape) != null)
+                throw new FormatException(
+                        file, named.getKey() + " and another tensor both stand for " + named.getValue());
+        }
         AutoencoderKlConfig found;
         try {
             found = given.ofWeights(shapes);
@@ -186,9 +193,9 @@ public final class VaeCheckpoint {
     private static void load(Path file, Module codec, Map<String, String> names) throws IOException {
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = new LinkedHashMap<>();
-            Safetensors.read(file).forEach((inFile, tensor) -> {
+            // only these: the rest of a Stable Diffusion is gigabytes
+            Safetensors.read(file, names.keySet()).forEach((inFile, tensor) -> {
                 String name = names.get(inFile);
-                if (name == null) return;
                 // in the original code the projections of the attention are 1×1 convolutions
                 boolean convolution = name.contains(".attentions.0.to_") && tensor.dim() == 4;
                 tensors.put(name, convolution ? tensor.flatten(1, 3) : tensor);

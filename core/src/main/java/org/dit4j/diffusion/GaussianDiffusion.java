@@ -312,8 +312,8 @@ public final class GaussianDiffusion implements Objective {
                 Tensor leaf = prediction.detach().set_requires_grad(true);
                 Tensor[] terms = terms(meanPart(leaf, xt), variancePart(leaf, xt), x0, xt, noise, timesteps);
                 terms[0].mean().backward();
-                return new Tensor[] {detached(terms[0]), detached(terms[1]), detached(terms[2]), new Tensor(leaf.grad())
-                };
+                // detached, for grad() itself is a part of the leaf and ends with it
+                return new Tensor[] {detached(terms[0]), detached(terms[1]), detached(terms[2]), detached(leaf.grad())};
             }
         });
         return new Loss(parts[0], parts[1], parts[2], parts[3]);

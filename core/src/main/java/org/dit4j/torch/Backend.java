@@ -75,6 +75,8 @@ public final class Backend {
         }
         loaded = true; // before tuning, which opens a scope itself
         tuneThreads();
+        // LibTorch lets convolutions drop to ten bits of mantissa (TF32) on CUDA unless told not to, but not products
+        torch.globalContext().setAllowTF32CuDNN(false);
     }
 
     /**

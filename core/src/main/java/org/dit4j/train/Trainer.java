@@ -107,7 +107,6 @@ public final class Trainer implements AutoCloseable {
 
     /** One optimiser step. Nothing in it waits for the device. */
     public void step() throws IOException {
-        steps++;
         zeroGradients();
         for (int done = 0; done < config.globalBatchSize(); done += config.microBatchSize())
             try (TensorScope scope = new TensorScope()) {
@@ -124,7 +123,7 @@ public final class Trainer implements AutoCloseable {
         update();
     }
 
-    private void zeroGradients() {
+    void zeroGradients() {
         try (TensorScope scope = new TensorScope()) {
             parameters.gradients().zero_();
         }
@@ -142,7 +141,9 @@ public final class Trainer implements AutoCloseable {
         }
     }
 
-    private void update() {
+    /** Moves the weights by the gradients of one whole batch, and the average after them. */
+    void update() {
+        steps++;
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             if (config.clipNorm() > 0) clip();
@@ -165,7 +166,7 @@ public final class Trainer implements AutoCloseable {
     }
 
     /** The labels, some replaced by the null label; null for an unconditional model. */
-    private long[] labels(Batch batch, long[] samples) {
+    long[] labels(Batch batch, long[] samples) {
         if (config.model().numClasses() == 0) return null;
         long[] labels = batch.labels().clone();
         if (config.model().hasNullLabel())

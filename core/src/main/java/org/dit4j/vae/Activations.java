@@ -8,7 +8,10 @@ import org.dit4j.torch.TensorScope;
 final class Activations {
     private Activations() {}
 
-    /** {@code layer(x)}; frees {@code x}, which nobody may need any more, and all else that the layer makes. */
+    /**
+     * {@code layer(x)}; frees {@code x}, which nobody may need any more, and all else that the layer makes. Not for a layer in
+     * place, whose result is {@code x} itself.
+     */
     static Tensor pass(Tensor x, UnaryOperator<Tensor> layer) {
         Tensor y = TensorScope.local(() -> layer.apply(x));
         x.close();

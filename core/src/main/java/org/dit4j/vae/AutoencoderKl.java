@@ -6,7 +6,6 @@ import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.torch.Backend;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.TensorScope;
 
@@ -15,10 +14,6 @@ import org.dit4j.torch.TensorScope;
  * which the published DiTs live. Parameters have the current names and the order of diffusers' {@code AutoencoderKL}.
  */
 public final class AutoencoderKl extends Module implements LatentCodec {
-    static {
-        Backend.configure();
-    }
-
     private final AutoencoderKlConfig config;
     final KlEncoder encoder;
     private final KlDecoder decoder;

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.dit4j.torch.Backend;
 
 /**
  * What fixes an {@link AutoencoderKl}.
@@ -31,6 +32,10 @@ public record AutoencoderKlConfig(
         boolean quantConv,
         boolean postQuantConv,
         LatentScaling scaling) {
+    // a program comes by here before it makes the network, whose class would load JavaCPP first
+    static {
+        Backend.configure();
+    }
 
     /** Of Stable Diffusion 1 and 2, {@code sd-vae-ft-mse} and {@code sd-vae-ft-ema}: 83,653,863 parameters. */
     public static final AutoencoderKlConfig STABLE_DIFFUSION = new AutoencoderKlConfig(
@@ -61,7 +66,7 @@ public record AutoencoderKlConfig(
     /** @throws IllegalArgumentException naming the value that is out of its range */
     public AutoencoderKlConfig {
         blockOutChannels = List.copyOf(blockOutChannels);
-        require(blockOutChannels.size() >= 1 && blockOutChannels.size() <= 8, "block_out_channels", blockOutChannels);
+        range("the length of block_out_channels", blockOutChannels.size(), 1, 8);
         range("in_channels", inChannels, 1, 64);
         range("out_channels", outChannels, 1, 64);
         range("latent_channels", latentChannels, 1, 1024);
@@ -79,10 +84,6 @@ public record AutoencoderKlConfig(
     private static void range(String name, int value, int min, int max) {
         if (value < min || value > max)
             throw new IllegalArgumentException(name + " is " + value + "; from " + min + " to " + max);
-    }
-
-    private static void require(boolean condition, String name, Object value) {
-        if (!condition) throw new IllegalArgumentException(name + " is " + value + "; from 1 to 8 numbers");
     }
 
     /** Image pixels per latent pixel. */
@@ -164,10 +165,16 @@ public record AutoencoderKlConfig(
      */
     public AutoencoderKlConfig ofWeights(Map<String, List<Long>> shapes) {
         List<Integer> channels = new ArrayList<>();
-        while (shapes.containsKey(resnet(channels.size(), 0)))
-            channels.add(size(shapes, resnet(channels.size(), 0), 0));
+        while (shapes.containsKey(conv(channels.size(), 0, 1)))
+            channels.add(size(shapes, conv(channels.size(), 0, 1), 0));
         int layers = 0;
-        while (shapes.containsKey(resnet(0, layers))) layers++;
+        while (shapes.containsKey(conv(0, layers, 1))) layers++;
+        for (int block = 0; block < channels.size(); block++)
+            for (int layer = 0; layer < layers; layer++) {
+                int in = layer == 0 ? channels.get(Math.max(block - 1, 0)) : channels.get(block);
+                requireConv(shapes, conv(block, layer, 1), in, channels.get(block));
+                requireConv(shapes, conv(block, layer, 2), channels.get(block), channels.get(block));
+            }
         return new AutoencoderKlConfig(
                 size(shapes, "encoder.conv_in.weight", 1),
                 size(shapes, "decoder.conv_out.weight", 0),
@@ -182,8 +189,14 @@ public record AutoencoderKlConfig(
                 scaling);
     }
 
-    private static String resnet(int block, int layer) {
-        return "encoder.down_blocks." + block + ".resnets." + layer + ".conv1.weight";
+    private static String conv(int block, int layer, int number) {
+        return "encoder.down_blocks." + block + ".resnets." + layer + ".conv" + number + ".weight";
+    }
+
+    private static void requireConv(Map<String, List<Long>> shapes, String key, int in, int out) {
+        List<Long> wanted = List.of((long) out, (long) in, 3L, 3L);
+        if (!wanted.equals(shapes.get(key)))
+            throw new IllegalArgumentException(key + " is " + shapes.get(key) + ", its neighbours need " + wanted);
     }
 
     private static int size(Map<String, List<Long>> shapes, String key, int dimension) {

@@ -1,6 +1,5 @@
 package org.dit4j.vae;
 
-import static org.bytedeco.pytorch.global.torch.relu_;
 import static org.bytedeco.pytorch.global.torch.upsample_nearest2d;
 
 import java.util.ArrayList;
@@ -13,7 +12,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.torch.Backend;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.ModuleArray;
 import org.dit4j.torch.TensorScope;
@@ -23,10 +21,6 @@ import org.dit4j.torch.TensorScope;
  * a mean without a variance. Parameters have the names of diffusers' {@code AutoencoderTiny}.
  */
 public final class TinyAutoencoder extends Module implements LatentCodec {
-    static {
-        Backend.configure();
-    }
-
     private static final int WIDTH = 64;
     /** Latents are squeezed into (−3, 3) before they are decoded. */
     private static final double LATENT_MAGNITUDE = 3;
@@ -44,7 +38,7 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
         for (int i = 0; i < 3; i++) encoder.conv(WIDTH, WIDTH, 2, false).blocks(3);
         encoder.conv(WIDTH, latentChannels, 1, true);
         decoder = register_module("decoder", new Sequence());
-        decoder.conv(latentChannels, WIDTH, 1, true).then(x -> relu_(x));
+        decoder.conv(latentChannels, WIDTH, 1, true).then(Tensor::relu);
         for (int i = 0; i < 3; i++)
             decoder.blocks(3).then(TinyAutoencoder::twice).conv(WIDTH, WIDTH, 1, false);
         decoder.blocks(1).conv(WIDTH, 3, 1, true);
@@ -163,8 +157,10 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
         }
 
         Tensor forward(Tensor x) {
-            Tensor h = relu_(conv2.forward(relu_(conv0.forward(x))));
-            return relu_(conv4.forward(h).add_(x));
+            Tensor h = conv2.forward(conv0.forward(x).relu_()).relu_();
+            // the method relu_ gives back the same owner; the function torch.relu_ would give one that dies with this
+            // scope
+            return conv4.forward(h).add_(x).relu_();
         }
     }
 }

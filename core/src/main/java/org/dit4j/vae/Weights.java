@@ -21,7 +21,8 @@ final class Weights {
     }
 
     static void requireComputable(ScalarType dtype) {
-        if (dtype != ScalarType.Float && dtype != ScalarType.BFloat16)
+        ScalarType type = dtype.intern(); // what a tensor says is another object than the constant
+        if (type != ScalarType.Float && type != ScalarType.BFloat16)
             throw new IllegalArgumentException("an autoencoder does not compute in " + dtype
                     + "; use Float or BFloat16 (its activations overflow Half)");
     }

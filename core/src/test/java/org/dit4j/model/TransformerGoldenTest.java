@@ -16,6 +16,9 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
 import org.dit4j.RecipeWeights;
+import org.dit4j.diffusion.Condition;
+import org.dit4j.diffusion.Denoiser;
+import org.dit4j.sample.Guidance;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -65,6 +68,7 @@ class TransformerGoldenTest {
         try (TensorScope scope = new TensorScope()) {
             StateDict.load(network, Golden.tensors(folder + "/weights.safetensors"));
         }
+        network.to(Golden.device(), false);
         return network;
     }
 
@@ -74,7 +78,7 @@ class TransformerGoldenTest {
         try (DiT network = network(folder);
                 TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            Map<String, Tensor> io = Golden.tensors(folder + "/io.safetensors");
+            Map<String, Tensor> io = Golden.onDevice(folder + "/io.safetensors");
             Tensor out = network.forward(io.get("x"), io.get("t"), io.get("y"));
             assertClose(folder + " out", io.get("out"), out, FLOAT32);
             assertClose(folder + " row 0", io.get("out").narrow(0, 0, 1), out.narrow(0, 0, 1), FLOAT32_ROW_0);
@@ -90,8 +94,9 @@ class TransformerGoldenTest {
         try (DiT network = network(folder);
                 TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            Map<String, Tensor> io = Golden.tensors(folder + "/io.safetensors");
-            Tensor out = network.forward(io.get("x"), Tensors.of(t, t.length), io.get("y"));
+            Map<String, Tensor> io = Golden.onDevice(folder + "/io.safetensors");
+            Tensor out =
+                    network.forward(io.get("x"), Tensors.to(Tensors.of(t, t.length), Golden.device()), io.get("y"));
             assertClose(folder + " fractional", io.get("out_fractional_t"), out, FLOAT32);
         }
     }
@@ -103,7 +108,7 @@ class TransformerGoldenTest {
                 TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             network.to(ScalarType.Double, false);
-            Map<String, Tensor> io = Golden.tensors(folder + "/io.safetensors");
+            Map<String, Tensor> io = Golden.onDevice(folder + "/io.safetensors");
             Tensor out = network.forward(io.get("x"), io.get("t"), io.get("y"));
             assertEquals(0, io.get("t").select(0, 0).item_long(), "row 0 is meant to be the one with t = 0");
             assertClose(folder + " float64", io.get("out_float64").narrow(0, 0, 1), out.narrow(0, 0, 1), FLOAT64_ROW_0);
@@ -115,7 +120,7 @@ class TransformerGoldenTest {
     void gradientsEqualTheReference(String folder) {
         try (DiT network = network(folder);
                 TensorScope scope = new TensorScope()) {
-            Map<String, Tensor> io = Golden.tensors(folder + "/io.safetensors");
+            Map<String, Tensor> io = Golden.onDevice(folder + "/io.safetensors");
             Gradients.backward(network.forward(io.get("x"), io.get("t"), io.get("y")), io.get("loss_weight"));
             Map<String, Tensor> parameters = StateDict.of(network);
             List<String> named = new ArrayList<>();
@@ -132,12 +137,38 @@ class TransformerGoldenTest {
 
     @ParameterizedTest
     @MethodSource("smallNetworks")
+    void guidedOutputsEqualTheReference(String folder) {
+        JsonNode cfg = Golden.json("index.json").get("cfg");
+        try (DiT network = network(folder);
+                TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Map<String, Tensor> io = Golden.onDevice(folder + "/io.safetensors");
+            long n = io.get("cfg_x").size(0) / 2; // the file holds the conditional rows, then the null rows
+            Tensor t = io.get("cfg_t");
+            Denoiser denoiser = (x, timestep, condition) -> network.forward(x, t, condition.labels());
+            Tensor labels = io.get("cfg_y").narrow(0, 0, n), x = io.get("cfg_x").narrow(0, 0, n);
+            long nullLabel = network.config().nullLabel();
+            double timestep = t.select(0, 0).item_long();
+            int channels = cfg.get("channels").asInt();
+            double scale = cfg.get("scale").asDouble();
+            Tensor expected = io.get("cfg_out").narrow(0, 0, n);
+            Tensor guided = Guidance.classifierFree(denoiser, scale, nullLabel, channels)
+                    .predict(x, timestep, Condition.of(labels));
+            assertClose(folder + " guided", expected, guided, FLOAT32);
+            Tensor all = Guidance.classifierFree(denoiser, scale, nullLabel, channels + 1)
+                    .predict(x, timestep, Condition.of(labels));
+            assertRejected("one more channel guided", expected, all, FLOAT32);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("smallNetworks")
     void wrongVariantsAreRejected(String folder) {
         DiTConfig config = config(folder);
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            Map<String, Tensor> io = Golden.tensors(folder + "/io.safetensors");
-            Map<String, Tensor> weights = Golden.tensors(folder + "/weights.safetensors");
+            Map<String, Tensor> io = Golden.onDevice(folder + "/io.safetensors");
+            Map<String, Tensor> weights = Golden.onDevice(folder + "/weights.safetensors");
             Tensor expected = io.get("out");
             Tensor right = PlainForward.right(config).apply(weights, io.get("x"), io.get("t"), io.get("y"));
             assertClose(folder + " written a second time", expected, right, FLOAT32);
@@ -176,7 +207,8 @@ class TransformerGoldenTest {
                 TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             RecipeWeights.fill(StateDict.of(network), Long.parseLong(metadata.get("seed")));
-            Map<String, Tensor> io = Golden.tensors(path);
+            network.to(Golden.device(), false);
+            Map<String, Tensor> io = Golden.onDevice(path);
             Tensor out = network.forward(io.get("x"), io.get("t"), io.get("y"));
             assertClose(path, io.get("out"), out, FULL_SIZE);
         }
