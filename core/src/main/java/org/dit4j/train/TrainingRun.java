@@ -97,7 +97,8 @@ public final class TrainingRun {
                             "trainedImages",
                             trainer.trainedImages(),
                             "seed",
-                            trainer.config().seed()));
+                            trainer.config().seed()),
+                    new TrainState.Retention(3, 0));
         }
     }
 
