@@ -112,7 +112,7 @@ final class DataFlags {
     /** Opens the data; what is wrong with them fails as {@link ExitCode#DATA}. */
     Dataset open(long seed) {
         Names.Vaes.requireNone(vae);
-        if (dataPath == null)
+        if (dataPath == null || dataPath.isBlank())
             throw new IllegalArgumentException(
                     "--data-path is missing: a folder or .zip of pictures, an IDX file, or glyphs (built in)");
         if (channels != null && channels != 1 && channels != 3)
