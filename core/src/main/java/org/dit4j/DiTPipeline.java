@@ -88,8 +88,10 @@ public final class DiTPipeline implements AutoCloseable {
         Path file = weights(path);
         List<String> names = DiTCheckpoint.describe(file).classNames();
         DiT network = DiTCheckpoint.open(file);
-        network.to(chosen, false);
-        if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        try (TensorScope scope = new TensorScope()) {
+            network.to(chosen, false);
+            if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        }
         return new DiTPipeline(network, true, names, chosen, precision);
     }
 
