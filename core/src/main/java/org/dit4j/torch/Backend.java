@@ -31,6 +31,7 @@ public final class Backend {
     private static final Map<String, Device> DEVICES = new HashMap<>();
 
     private static boolean loaded;
+    private static boolean productsByOneDnn;
 
     // JavaCPP reads these two once, when its class Pointer is initialised. With its defaults every tensor reads the
     // process's memory
@@ -88,7 +89,8 @@ public final class Backend {
     private static void tuneThreads() {
         int threads = torch.get_num_threads();
         openblas.blas_set_num_threads(1);
-        if (routesExactProductsToOneDnn()) {
+        productsByOneDnn = routesExactProductsToOneDnn();
+        if (productsByOneDnn) {
             log.debug("float32 products by oneDNN on {} threads", threads);
             return;
         }
@@ -125,11 +127,11 @@ public final class Backend {
         }
     }
 
-    /** Threads that one operation may use; {@code set_num_threads} of LibTorch. */
+    /** Threads that one operation may use; of LibTorch's two pools the one that {@link #load} chose. */
     public static void setNumThreads(int threads) {
         load();
         if (threads < 1) throw new IllegalArgumentException("threads is " + threads + "; at least 1");
-        if (torch.get_num_threads() > 1 || threads == 1) torch.set_num_threads(threads);
+        if (productsByOneDnn) torch.set_num_threads(threads);
         else openblas.blas_set_num_threads(threads);
     }
 
