@@ -8,8 +8,8 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.Float32Backend;
@@ -87,7 +87,9 @@ public final class Backend {
      * OpenBLAS keeps its threads and OpenMP gets one.
      */
     private static void tuneThreads() {
-        int threads = torch.get_num_threads();
+        // LibTorch counts the machine's cores, Java those that this process may use
+        int threads = Math.min(torch.get_num_threads(), Runtime.getRuntime().availableProcessors());
+        torch.set_num_threads(threads);
         openblas.blas_set_num_threads(1);
         productsByOneDnn = routesExactProductsToOneDnn();
         if (productsByOneDnn) {
@@ -117,10 +119,7 @@ public final class Backend {
     private static double productError(int size) {
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            Tensor a = torch.arange(new Scalar((long) size * size))
-                    .to(ScalarType.Float)
-                    .sin_()
-                    .view(size, size);
+            Tensor a = torch.randn(new long[] {size, size}, new GeneratorOptional(torch.make_generator_cpu(0)));
             Tensor exact = torch.matmul(a.to(ScalarType.Double), a.to(ScalarType.Double));
             Tensor error = torch.matmul(a, a).to(ScalarType.Double).sub(exact);
             return error.norm().item_double() / exact.norm().item_double();
