@@ -95,6 +95,11 @@ public final class TrainState {
         new CheckpointWriter(Disk.REAL, folder).removeTemporary();
     }
 
+    /** Whether a folder is a checkpoint, whole or not, by its name. */
+    public static boolean isCheckpoint(Path path) {
+        return step(path.toAbsolutePath().normalize()) >= 0;
+    }
+
     /** The checkpoints of a folder, newest first, whole or not; none if there is no such folder. */
     public static List<Path> checkpoints(Path folder) throws IOException {
         if (!Files.isDirectory(folder)) return List.of();
@@ -143,7 +148,12 @@ public final class TrainState {
         List<String> damage = new ArrayList<>();
         try {
             Manifest manifest = Manifest.read(checkpoint);
-            if (!name(manifest.step()).equals(checkpoint.getFileName().toString()))
+            if (!name(manifest.step())
+                    .equals(checkpoint
+                            .toAbsolutePath()
+                            .normalize()
+                            .getFileName()
+                            .toString()))
                 damage.add(checkpoint + " is the checkpoint of step " + manifest.step() + " under another name");
             for (StoredFile file : manifest.files()) verify(checkpoint.resolve(file.name()), file, damage);
         } catch (FormatException e) {
@@ -205,7 +215,7 @@ public final class TrainState {
 
     /** The step of a checkpoint by its name, −1 if it is none. */
     static long step(Path path) {
-        Matcher matcher = NAME.matcher(path.getFileName().toString());
+        Matcher matcher = NAME.matcher(String.valueOf(path.getFileName()));
         return matcher.matches() ? Long.parseLong(matcher.group(1)) : -1;
     }
 }

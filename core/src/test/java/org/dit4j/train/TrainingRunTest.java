@@ -1,344 +1,190 @@
 package org.dit4j.train;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.stream.LongStream;
-import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.pytorch.Scalar;
+import java.util.function.LongPredicate;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.TrainState;
+import org.dit4j.data.Glyphs;
 import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.io.Safetensors;
+import org.dit4j.model.DiT;
+import org.dit4j.model.DiTBlock;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
-import org.dit4j.train.TrainingRun.OnSaveFailure;
-import org.dit4j.train.TrainingRun.Safety;
+import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainingRunTest {
+    private static final DiTConfig TINY =
+            new DiTConfig(8, 8, 4, 3, 24, 1, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
+
+    private static final RunIdentity NO_VALUES = new RunIdentity(Map.of());
+
     @TempDir
-    private Path temporary;
+    Path results;
 
-    private TinyRun run(String name) {
-        return new TinyRun(temporary.resolve(name));
+    /** What a listener heard: "log 2", "samples 4". */
+    private final List<String> heard = new ArrayList<>();
+
+    private RunFolder folder;
+
+    private TrainingRun open(int maxSteps, TrainingRun.Cadence cadence) throws IOException {
+        TrainConfig config = new TrainConfig(
+                TINY,
+                5,
+                maxSteps,
+                4,
+                4,
+                new LearningRate(1e-3, 0),
+                0,
+                0,
+                new Ema.Schedule(0.5, 0),
+                false,
+                0,
+                false,
+                false,
+                "cpu");
+        Glyphs data = new Glyphs(1, 8);
+        folder = RunFolder.create(results, "DiT-T/4", RunIdentity.of(config, data));
+        return TrainingRun.open(
+                folder, config, GaussianDiffusion.published(), data, cadence, TrainingRun.Safety.DEFAULT);
     }
 
-    @ParameterizedTest
-    @ValueSource(ints = {1, 3, 4, 10, 12, 19})
-    void aRunThatWasStoppedIsTheSameAsOneThatWasNot(int step) throws IOException {
-        RunFolder expected = run("whole").train();
-        TinyRun stopped = run("stopped");
-        stopped.trainAndStopAt(step);
-        stopped.numWorkers = 2;
-        TinyRun.assertSame(expected, stopped.train());
-        assertEquals(6 + 1, TinyRun.metrics(expected).size(), "every third of 20 steps, and the last");
-    }
-
-    @Test
-    void aRunGoesOnWithMoreStepsThanItWasBegunWith() throws IOException {
-        TinyRun shorter = run("shorter"), whole = run("whole");
-        whole.maxSteps = 18;
-        shorter.maxSteps = 9; // a multiple of the steps to a log, which the last step writes too
-        shorter.train();
-        shorter.maxSteps = 18;
-        TinyRun.assertSame(whole.train(), shorter.train());
-    }
-
-    @Test
-    void aSmallerMicroBatchKeepsTheSamples() throws IOException {
-        TinyRun run = run("run");
-        run.trainAndStopAt(3);
-        run.microBatchSize = 2;
-        RunFolder folder = run.train();
-        assertEquals(List.of("000-tiny"), TinyRun.names(run.results));
-        assertEquals(80, TrainState.state(newest(folder)).get("trainedImages").asLong());
-    }
-
-    private static Path newest(RunFolder folder) throws IOException {
-        return TrainState.newestWhole(folder.checkpoints(), line -> {}).orElseThrow();
-    }
-
-    @Test
-    void aFinishedRunHasNothingToDo() throws IOException {
-        TinyRun run = run("run");
-        RunFolder folder = run.train();
-        List<String> metrics = TinyRun.metrics(folder), checkpoints = TinyRun.names(folder.checkpoints());
-        run.train();
-        assertEquals(metrics, TinyRun.metrics(folder));
-        assertEquals(checkpoints, TinyRun.names(folder.checkpoints()));
-        assertEquals(List.of("LATEST", "step-0000012", "step-0000016", "step-0000020"), checkpoints);
-    }
-
-    @Test
-    void anotherSeedIsAnotherRun() throws IOException {
-        TinyRun run = run("run");
-        run.maxSteps = 1;
-        run.train();
-        run.seed = 8;
-        run.train();
-        assertEquals(List.of("000-tiny", "001-tiny"), TinyRun.names(run.results));
-        run.seed = 7;
-        assertEquals("000-tiny", run.train().path().getFileName().toString());
-    }
-
-    @Test
-    void theNewestWholeCheckpointIsContinued() throws IOException {
-        RunFolder expected = run("whole").train();
-        TinyRun run = run("damaged");
-        run.trainAndStopAt(10);
-        RunFolder folder = run.folder();
-        Path newest = newest(folder);
-        Path file = newest.resolve(TrainState.EMA);
-        byte[] bytes = Files.readAllBytes(file);
-        bytes[bytes.length / 2] ^= 1;
-        Files.write(file, bytes);
-        TinyRun.assertSame(expected, run.train());
-        assertTrue(Files.readString(folder.log()).contains("Skipped a damaged checkpoint: " + file));
-    }
-
-    @Test
-    void aRunWithoutAWholeCheckpointIsNotSilentlyBegunAnew() throws IOException {
-        TinyRun run = run("run");
-        run.trainAndStopAt(2);
-        Files.delete(newest(run.folder()).resolve(TrainState.MODEL));
-        String message = assertThrows(IOException.class, run::open).getMessage();
-        assertTrue(message.startsWith("no checkpoint of " + run.folder().path() + " is whole: "), message);
-        assertTrue(message.endsWith("start another run with --resume never"), message);
-    }
-
-    @Test
-    void oneFolderHasOneTrainer() throws IOException {
-        TinyRun run = run("run");
-        try (TrainingRun first = run.open()) {
-            String message =
-                    assertThrows(IllegalArgumentException.class, run::open).getMessage();
-            assertTrue(
-                    message.contains(" is being trained by process "
-                            + ProcessHandle.current().pid() + ";"),
-                    message);
-        }
-        run.open().close();
-    }
-
-    @Test
-    void aFolderOfAnotherModelIsRefused() throws IOException {
-        TinyRun run = run("run");
-        RunFolder folder = run.folder();
-        Files.writeString(folder.path().resolve("run.json"), "{\"model\":\"another\"}");
-        String message = assertThrows(
-                        IllegalArgumentException.class,
-                        () -> TrainingRun.open(folder, run.config(), null, run.data, run.cadence, run.safety))
-                .getMessage();
-        assertTrue(message.contains(" trains another model: ") && message.contains(", was another"), message);
-    }
-
-    @Test
-    void orphansOfACrashAreRemoved() throws IOException {
-        TinyRun run = run("run");
-        RunFolder folder = run.folder();
-        Files.createDirectory(folder.checkpoints().resolve("step-0000004.tmp-x"));
-        Files.writeString(folder.checkpoints().resolve("step-0000004.tmp-x").resolve("model.safetensors"), "half");
-        Files.writeString(folder.checkpoints().resolve("LATEST.tmp-x"), "half");
-        run.open().close();
-        assertEquals(List.of(), TinyRun.names(folder.checkpoints()));
-    }
-
-    /** So many steps of four samples, from the one after {@code steps} on. */
-    private static BrokenLatents brokenAfter(long steps, long count) {
-        return new BrokenLatents(
-                LongStream.range(4 * steps, 4 * (steps + count)).boxed().toList());
-    }
-
-    private static Safety afterThreeSteps(int maxRollbacks) {
-        return new Safety(new TrainState.Retention(3, 0), OnSaveFailure.STOP, 3, maxRollbacks);
-    }
-
-    @Test
-    void aRunGoesBackToItsLastCheckpointAfterTooManySkippedSteps() throws IOException {
-        TinyRun run = run("run");
-        run.data = brokenAfter(9, 3);
-        run.cadence = new TrainingRun.Cadence(1, 4, 0);
-        run.safety = afterThreeSteps(1);
-        RunFolder folder = run.train();
-        assertEquals(20, TrainState.state(newest(folder)).get("step").asLong());
-        assertEquals(1, TrainState.state(newest(folder)).get("rollbacks").asLong());
-        String log = Files.readString(folder.log());
-        assertTrue(log.contains("Skipped 3 steps in a row, 3 in all: "), log);
-        assertTrue(
-                log.contains(
-                        "Rolled back to the weights of " + folder.checkpoints().resolve("step-0000008")),
-                log);
-        assertTrue(TinyRun.metrics(folder).get(10).contains("\"loss\":null,"), "step 11 has no loss");
-    }
-
-    @Test
-    void aRunThatKeepsDivergingEnds() throws IOException {
-        TinyRun run = run("run");
-        run.data = brokenAfter(9, 100);
-        run.cadence = new TrainingRun.Cadence(1, 4, 0);
-        run.safety = afterThreeSteps(2);
-        String message = assertThrows(DivergedException.class, run::train).getMessage();
-        assertEquals(
-                "the loss or the gradients of the last 3 steps up to step 18 are not finite, after 2 rollbacks;"
-                        + " lower the learning rate, or clip the gradients (--clip-norm 1)",
-                message);
-        assertEquals("step-0000016", newest(run.folder()).getFileName().toString(), "saved after a rollback");
-    }
-
-    @Test
-    void weightsThatAreNoNumbersAreNeverSaved() throws IOException {
-        TinyRun run = run("run");
-        run.safety = afterThreeSteps(0);
-        TrainingListener breaker = new TrainingListener() {
+    /** Trains, while {@code goesOn}. */
+    private void train(TrainingRun run, LongPredicate goesOn) throws IOException {
+        TrainingListener listener = new TrainingListener() {
             @Override
-            public boolean onStep(Trainer trainer) {
-                if (trainer.steps() != 8) return true;
-                try (TensorScope scope = new TensorScope()) {
-                    trainer.ema().average().narrow(0, 5, 1).fill_(new Scalar(Float.NaN));
-                }
-                return true;
+            public boolean onStep(Trainer trained) {
+                return goesOn.test(trained.steps());
+            }
+
+            @Override
+            public void onLog(Trainer trained, double meanLoss, double stepsPerSecond) {
+                assertTrue(Double.isFinite(meanLoss) && stepsPerSecond > 0);
+                heard.add("log " + trained.steps());
+            }
+
+            @Override
+            public void onSamples(Trainer trained) {
+                heard.add("samples " + trained.steps());
             }
         };
-        String message =
-                assertThrows(DivergedException.class, () -> run.train(breaker)).getMessage();
-        assertTrue(message.startsWith("weights are no longer finite at step 8, after 0 rollbacks;"), message);
+        assertEquals(TrainingRun.Ending.FINISHED, run.run(listener));
+    }
+
+    private static List<String> names(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    @Test
+    void everythingComesAtItsCadenceAndAtTheEnd() throws IOException {
+        try (TrainingRun run = open(5, new TrainingRun.Cadence(2, 3, 4))) {
+            train(run, step -> true);
+            assertEquals(List.of("log 2", "log 4", "samples 4", "log 5", "samples 5"), heard);
+            assertEquals(List.of("LATEST", "step-0000003", "step-0000005"), names(folder.checkpoints()));
+        }
+    }
+
+    @Test
+    void theLogHasThePublishedLines() throws IOException {
+        try (TrainingRun run = open(2, new TrainingRun.Cadence(1, 10, 0))) {
+            train(run, step -> true);
+            List<String> lines = Files.readAllLines(folder.log());
+            String time = "\\[\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d] ";
+            String loss = "Train Loss: \\d+\\.\\d{4}, Train Steps/Sec: \\d+\\.\\d\\d";
+            List<String> patterns = List.of(
+                    time + "Experiment directory created at .*",
+                    time + "DiT Parameters: [\\d,]+",
+                    time + "\\(step=0000001\\) " + loss,
+                    time + "\\(step=0000002\\) " + loss,
+                    time + "Saved checkpoint to .*step-0000002",
+                    time + "Done!");
+            assertEquals(patterns.size(), lines.size());
+            for (int i = 0; i < lines.size(); i++) assertTrue(lines.get(i).matches(patterns.get(i)), lines.get(i));
+        }
+    }
+
+    @Test
+    void aListenerEndsTheRunAsTheLastStepWould() throws IOException {
+        try (TrainingRun run = open(100, new TrainingRun.Cadence(100, 100, 0))) {
+            train(run, step -> step < 3);
+            assertEquals(3, run.trainer().steps());
+            assertEquals(List.of("log 3"), heard);
+            assertEquals(List.of("LATEST", "step-0000003"), names(folder.checkpoints()));
+        }
+    }
+
+    @Test
+    void aCheckpointHoldsTheWeightsTheAverageAndTheMoments() throws IOException {
+        try (TrainingRun run = open(3, new TrainingRun.Cadence(10, 10, 0))) {
+            train(run, step -> true);
+            Path checkpoint = TrainState.latest(folder.checkpoints()).orElseThrow();
+            try (DiT weights = DiTCheckpoint.open(checkpoint.resolve(TrainState.MODEL));
+                    DiT average = DiTCheckpoint.open(checkpoint.resolve(TrainState.EMA));
+                    TensorScope scope = new TensorScope()) {
+                assertSame(StateDict.of(run.trainer().network()), StateDict.of(weights));
+                assertSame(StateDict.of(run.trainer().emaNetwork()), StateDict.of(average));
+                Map<String, Tensor> stored = Safetensors.read(checkpoint.resolve(TrainState.OPTIMIZER));
+                AdamW optimizer = run.trainer().optimizer();
+                FlatParameters parameters = run.trainer().parameters();
+                parameters
+                        .views(optimizer.firstMoments())
+                        .forEach((name, tensor) -> assertArrayEquals(
+                                Tensors.toFloats(tensor), Tensors.toFloats(stored.get("exp_avg." + name)), name));
+                parameters
+                        .views(optimizer.secondMoments())
+                        .forEach((name, tensor) -> assertArrayEquals(
+                                Tensors.toFloats(tensor), Tensors.toFloats(stored.get("exp_avg_sq." + name)), name));
+            }
+            assertEquals(3, TrainState.state(checkpoint).get("step").asLong());
+            assertEquals(12, TrainState.state(checkpoint).get("trainedImages").asLong());
+            var description = DiTCheckpoint.describe(checkpoint.resolve(TrainState.EMA));
+            assertEquals("EMA 0.5, after 3 steps", description.weights());
+            assertEquals(new Glyphs(1, 8).classNames(), description.classNames());
+        }
+    }
+
+    private static void assertSame(Map<String, Tensor> expected, Map<String, Tensor> actual) {
+        assertEquals(expected.keySet(), actual.keySet());
+        expected.forEach((name, tensor) ->
+                assertArrayEquals(Tensors.toFloats(tensor), Tensors.toFloats(actual.get(name)), name));
+    }
+
+    @Test
+    void runFoldersAreNumberedAfterTheHighest() throws IOException {
         assertEquals(
-                List.of("LATEST", "step-0000004"), TinyRun.names(run.folder().checkpoints()));
-    }
-
-    /** Takes the checkpoints' folder away at step 6 and gives it back at step 10; step 8 is to be saved between. */
-    private static TrainingListener withoutADisk(RunFolder folder, List<Long> steps) {
-        Path away = folder.path().resolve("away");
-        return new TrainingListener() {
-            @Override
-            public boolean onStep(Trainer trainer) throws IOException {
-                steps.add(trainer.steps());
-                if (trainer.steps() == 6) {
-                    while (Files.notExists(folder.checkpoints().resolve("LATEST"))) Thread.onSpinWait();
-                    Files.move(folder.checkpoints(), away);
-                }
-                if (trainer.steps() == 11) {
-                    pause(); // the save of step 8 has long failed
-                    Files.move(away, folder.checkpoints());
-                }
-                return true;
-            }
-        };
-    }
-
-    private static void pause() throws IOException {
-        try {
-            Thread.sleep(500);
-        } catch (InterruptedException e) {
-            throw new InterruptedIOException();
-        }
-    }
-
-    @ParameterizedTest
-    @EnumSource(OnSaveFailure.class)
-    void aFailedSaveEndsTheRunOrNotAsConfigured(OnSaveFailure onFailure) throws IOException {
-        TinyRun run = run("run");
-        run.safety = new Safety(new TrainState.Retention(9, 0), onFailure, 3, 0);
-        RunFolder folder = run.folder();
-        List<Long> steps = new ArrayList<>();
-        if (onFailure == OnSaveFailure.STOP) {
-            assertThrows(IOException.class, () -> run.train(withoutADisk(folder, steps)));
-            assertTrue(steps.get(steps.size() - 1) < 13, "it ended at " + steps);
-            return;
-        }
-        run.train(withoutADisk(folder, steps));
-        assertEquals(
-                List.of("LATEST", "step-0000004", "step-0000012", "step-0000016", "step-0000020"),
-                TinyRun.names(folder.checkpoints()));
-        assertTrue(Files.readString(folder.log()).contains("No checkpoint: "));
+                "000-DiT-S-2",
+                RunFolder.create(results, "DiT-S/2", NO_VALUES)
+                        .path()
+                        .getFileName()
+                        .toString());
+        Files.createDirectory(results.resolve("041-other"));
+        Files.createDirectory(results.resolve("unnumbered"));
+        RunFolder next = RunFolder.create(results, "DiT-S/2", NO_VALUES);
+        assertEquals("042-DiT-S-2", next.path().getFileName().toString());
+        assertTrue(Files.isDirectory(next.checkpoints()) && Files.isDirectory(next.samples()));
     }
 
     @Test
-    void theLastSaveMustNotFail() throws IOException {
-        TinyRun run = run("run");
-        run.maxSteps = 8;
-        run.safety = new Safety(new TrainState.Retention(9, 0), OnSaveFailure.CONTINUE, 3, 0);
-        assertThrows(IOException.class, () -> run.train(withoutADisk(run.folder(), new ArrayList<>())));
-    }
-
-    @Test
-    void aLossFarAboveThoseBeforeItIsFlagged() throws IOException {
-        Path file = temporary.resolve("metrics.jsonl");
-        try (Trainer trainer = new Trainer(run("run").config(), null, run("run").data)) {
-            try (MetricsLog metrics = new MetricsLog(file, 0)) {
-                assertFalse(metrics.add(trainer, 9, 1), "nothing to compare with");
-                for (int i = 0; i < 5; i++) assertFalse(metrics.add(trainer, 1 + 0.1 * i, 1));
-            }
-            try (MetricsLog metrics = new MetricsLog(file, Files.size(file))) {
-                assertTrue(metrics.add(trainer, 2.1, 1), "remembered from the file");
-                assertFalse(metrics.add(trainer, 1.7, 1));
-                assertFalse(metrics.add(trainer, Double.NaN, 1));
-            }
-        }
-        List<String> lines = Files.readAllLines(file);
-        assertEquals(9, lines.size());
-        assertTrue(lines.get(6).contains("\"spike\":true,\"time\":"), lines.get(6));
-        new MetricsLog(file, lines.get(0).length() + 1).close();
-        assertEquals(lines.subList(0, 1), Files.readAllLines(file));
-    }
-
-    @Test
-    void whatAnEndedProcessLeftOfAFolderIsRemoved() throws IOException {
-        TinyRun run = run("run");
-        long dead = 4_194_303; // above what Linux gives by default
-        assertEquals(Optional.empty(), ProcessHandle.of(dead));
-        Path orphan = Files.createDirectories(run.results.resolve(".new-" + dead));
-        Path alive = Files.createDirectories(run.results.resolve(".new-1"));
-        Files.writeString(orphan.resolve("run.json"), "{");
-        run.folder();
-        assertEquals(List.of(".new-1", "000-tiny"), TinyRun.names(run.results));
-        Files.delete(alive);
-    }
-
-    @Test
-    void whatDoesNotChangeTheResultIsNotPartOfTheIdentity() throws IOException {
-        TinyRun run = run("run");
-        RunIdentity identity = RunIdentity.of(run.config(), run.data);
-        run.maxSteps = 99;
-        run.microBatchSize = 1;
-        run.numWorkers = 3;
-        assertEquals(identity.digest(), RunIdentity.of(run.config(), run.data).digest());
-        run.seed = 8;
-        RunIdentity other = RunIdentity.of(run.config(), run.data);
-        assertFalse(identity.digest().equals(other.digest()));
-        assertEquals(List.of("seed: 8, was 7"), other.differences(identity));
-        run.data = new BrokenLatents(List.of());
-        assertEquals(
-                3, RunIdentity.of(run.config(), run.data).differences(identity).size(), "classes, data, seed");
-    }
-
-    @Test
-    void aSnapshotFreesWhatItMakes() throws IOException {
-        TinyRun run = run("run");
-        Path folder = run.folder().checkpoints();
-        try (Trainer trainer = new Trainer(run.config(), GaussianDiffusion.published(), run.data)) {
-            trainer.step();
-            long before = Pointer.totalCount();
-            try (Snapshot snapshot = new Snapshot(trainer, List.of())) {
-                snapshot.take(Map.of());
-                snapshot.save(folder, run.safety.retention());
-                Path saved = newest(run.folder());
-                Snapshot.restore(trainer, saved);
-                trainer.rollBack(saved);
-            }
-            assertEquals(before, Pointer.totalCount());
-        }
+    void anImpossibleCadenceIsRefused() {
+        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(0, 1, 0));
+        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 0, 0));
+        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 1, -1));
     }
 }
