@@ -91,8 +91,10 @@ public final class DiTPipeline implements AutoCloseable {
         Path file = weights(path);
         DiTCheckpoint.Description description = DiTCheckpoint.describe(file);
         DiT network = DiTCheckpoint.open(file);
-        network.to(chosen, false);
-        if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        try (TensorScope scope = new TensorScope()) {
+            network.to(chosen, false);
+            if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        }
         return new DiTPipeline(network, true, description.classNames(), description.weights(), chosen, precision);
     }
 
