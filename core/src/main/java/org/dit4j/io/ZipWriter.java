@@ -111,6 +111,11 @@ final class ZipWriter {
             }
         }
 
+        /** Bytes that were written. */
+        long size() {
+            return size;
+        }
+
         /** Ends the entry; without this call the archive does not have it. */
         void complete() throws IOException {
             if (deflating != null) deflating.finish();
