@@ -92,6 +92,18 @@ public final class Golden {
         }
     }
 
+    /** As {@link #tensors}, on the device that the system property {@code dit.device} names; without it the CPU. */
+    public static Map<String, Tensor> onDevice(String name) {
+        Map<String, Tensor> tensors = tensors(name);
+        tensors.replaceAll((key, tensor) -> Tensors.to(tensor, device()));
+        return tensors;
+    }
+
+    /** Where golden tests run networks: the system property {@code dit.device}, or the CPU. */
+    public static org.bytedeco.pytorch.Device device() {
+        return org.dit4j.torch.Backend.device(System.getProperty("dit.device", "cpu"));
+    }
+
     /** The metadata of a safetensors file of the set. */
     public static Map<String, String> metadata(String name) {
         try {

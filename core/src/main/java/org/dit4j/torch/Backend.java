@@ -70,11 +70,13 @@ public final class Backend {
             throw new IllegalStateException(
                     "LibTorch does not load on " + Loader.Detector.getPlatform() + ": " + e.getMessage()
                             + "; put its natives on the class path by building with -Ddit.platform=PLATFORM"
-                            + " (linux-x86_64, linux-x86_64-gpu, linux-arm64, macosx-arm64, windows-x86_64, windows-x86_64-gpu)",
+                            + " (linux-x86_64, linux-x86_64-gpu, macosx-arm64, macosx-x86_64, windows-x86_64, windows-x86_64-gpu)",
                     e);
         }
         loaded = true; // before tuning, which opens a scope itself
         tuneThreads();
+        // LibTorch lets convolutions drop to ten bits of mantissa (TF32) on CUDA unless told not to, but not products
+        torch.globalContext().setAllowTF32CuDNN(false);
     }
 
     /**

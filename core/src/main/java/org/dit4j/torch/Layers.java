@@ -4,6 +4,8 @@ import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Conv2dOptions;
 import org.bytedeco.pytorch.EmbeddingImpl;
+import org.bytedeco.pytorch.GroupNormImpl;
+import org.bytedeco.pytorch.GroupNormOptions;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.LinearOptions;
 
@@ -46,5 +48,15 @@ public final class Layers {
     public static EmbeddingImpl embedding(long rows, long width) {
         Backend.load();
         return new EmbeddingImpl(rows, width);
+    }
+
+    /** (N, channels, …) of the same shape, normalised over groups of channels, with a scale and a shift per channel. */
+    public static GroupNormImpl groupNorm(long groups, long channels, double eps) {
+        Backend.load();
+        return TensorScope.local(() -> {
+            GroupNormOptions options = new GroupNormOptions(groups, channels);
+            options.eps().put(eps);
+            return new GroupNormImpl(options);
+        });
     }
 }

@@ -29,7 +29,8 @@ public final class StateDict {
     private static void addAll(Map<String, Tensor> state, StringTensorDict tensors) {
         for (long i = 0; i < tensors.size(); i++) {
             StringTensorDictItem item = tensors.get(i);
-            state.put(item.key().getString(), item.value());
+            // value() points into the dict; a handle of its own outlives it
+            state.put(item.key().getString(), new Tensor(item.value()));
         }
     }
 

@@ -37,12 +37,26 @@ public final class TensorScope implements AutoCloseable {
             result = body.get();
             if (result != null) result.retainReference();
         }
-        PointerScope outer = PointerScope.getInnerScope();
-        if (outer != null && result != null) {
-            outer.attach(result);
-            result.releaseReference();
-        }
+        handToOuterScope(result);
         return result;
+    }
+
+    /** As {@link #local} for several results, any of which may be null. */
+    public static <P extends Pointer> P[] localAll(Supplier<P[]> body) {
+        P[] results;
+        try (TensorScope scope = new TensorScope()) {
+            results = body.get();
+            for (P result : results) if (result != null) result.retainReference();
+        }
+        for (P result : results) handToOuterScope(result);
+        return results;
+    }
+
+    private static void handToOuterScope(Pointer result) {
+        PointerScope outer = PointerScope.getInnerScope();
+        if (outer == null || result == null) return;
+        outer.attach(result);
+        result.releaseReference();
     }
 
     /** As {@link #local}, but the result is the caller's to close, whatever scopes are open. */

@@ -114,6 +114,11 @@ public final class Tensors {
                 .contiguous();
     }
 
+    /** The dtype as the enum constant that it equals: what LibTorch returns is another object, unfit for {@code ==} and {@code switch}. */
+    public static ScalarType dtype(Tensor tensor) {
+        return tensor.scalar_type().intern();
+    }
+
     /** The tensor on {@code device}, itself if it is there. */
     public static Tensor to(Tensor tensor, Device device) {
         return TensorScope.local(() -> tensor.to(device, tensor.scalar_type(), false, false, null));

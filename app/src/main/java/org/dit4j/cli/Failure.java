@@ -1,0 +1,105 @@
+package org.dit4j.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.util.concurrent.Callable;
+
+/** A command that cannot go on: the exit code, and a message for the person at the terminal. The one place that maps exceptions to both. */
+final class Failure extends RuntimeException {
+    private static final long serialVersionUID = 1;
+    private static final int MAX_LINES = 4;
+
+    final ExitCode exitCode;
+
+    Failure(ExitCode exitCode, String message) {
+        this(exitCode, message, null);
+    }
+
+    Failure(ExitCode exitCode, String message, Throwable cause) {
+        super(message, cause);
+        this.exitCode = exitCode;
+    }
+
+    /** Runs {@code action}; what it throws for its own reasons (bad files, wrong state) fails with {@code exitCode}. */
+    static <T> T as(ExitCode exitCode, Callable<T> action) {
+        try {
+            return action.call();
+        } catch (Failure e) {
+            throw e;
+        } catch (IOException | UncheckedIOException | IllegalStateException e) {
+            throw new Failure(exitCode, text(e), e);
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new Failure(ExitCode.INTERNAL, text(e), e);
+        }
+    }
+
+    /** The exit code and the message for whatever was thrown. What the machine lacks (memory, disk, libraries) outranks where it was noticed. */
+    static Failure of(Throwable thrown) {
+        for (Throwable cause = thrown; cause != null; cause = cause.getCause()) {
+            String message = String.valueOf(cause.getMessage());
+            if (isDiskFull(message))
+                return new Failure(
+                        ExitCode.DISK_FULL, "disk full: " + text(cause) + "\nmake room, or write elsewhere", thrown);
+            if (cause instanceof OutOfMemoryError || isOutOfMemory(message))
+                return new Failure(
+                        ExitCode.OUT_OF_MEMORY,
+                        "out of memory: " + firstLine(message)
+                                + "\ntake a smaller batch, a smaller model or --precision bf16",
+                        thrown);
+            if (cause instanceof LinkageError || message.startsWith("CUDA error") || message.startsWith("CUDA driver"))
+                return new Failure(ExitCode.DEVICE, "device or native library: " + text(cause), thrown);
+        }
+        if (thrown instanceof Failure failure) return failure;
+        if (thrown instanceof IllegalArgumentException) return new Failure(ExitCode.USAGE, text(thrown), thrown);
+        if (thrown instanceof IOException || thrown instanceof UncheckedIOException)
+            return new Failure(ExitCode.DATA, text(thrown), thrown);
+        return new Failure(
+                ExitCode.INTERNAL,
+                "internal error: " + text(thrown) + "\nrun it again with --debug and report what it prints",
+                thrown);
+    }
+
+    private static boolean isDiskFull(String message) {
+        return message.contains("No space left on device")
+                || message.contains("Disk quota exceeded")
+                || message.contains("not enough space on the disk");
+    }
+
+    private static boolean isOutOfMemory(String message) {
+        return message.contains("CUDA out of memory")
+                || message.contains("can't allocate memory")
+                || message.contains("not enough memory");
+    }
+
+    /** One message of at most {@link #MAX_LINES} lines; of LibTorch's errors the first line, the rest being C++ frames. */
+    private static String text(Throwable thrown) {
+        if (thrown instanceof UncheckedIOException wrapper) return text(wrapper.getCause());
+        String message = thrown.getMessage();
+        // these carry only the path as message, or path and a system's words
+        if (thrown instanceof NoSuchFileException e) return e.getFile() + ": no such file or folder";
+        if (thrown instanceof AccessDeniedException e) return e.getFile() + ": permission denied";
+        if (thrown instanceof NotDirectoryException e) return e.getFile() + ": not a folder";
+        if (thrown instanceof FileSystemException e && e.getReason() == null)
+            return e.getFile() + ": " + e.getClass().getSimpleName();
+        if (message == null || message.isBlank()) return thrown.getClass().getSimpleName();
+        if (message.contains("\nException raised from") || message.contains("CapturedTraceback"))
+            return firstLine(message);
+        boolean says = thrown instanceof IllegalArgumentException
+                || thrown instanceof IllegalStateException
+                || thrown instanceof IOException
+                || thrown instanceof Failure
+                || thrown.getClass() == RuntimeException.class;
+        return (says ? "" : thrown.getClass().getSimpleName() + ": ")
+                + String.join("\n", message.lines().limit(MAX_LINES).toList());
+    }
+
+    private static String firstLine(String message) {
+        return message.lines().findFirst().orElse("");
+    }
+}

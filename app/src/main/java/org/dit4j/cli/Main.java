@@ -1,0 +1,143 @@
+package org.dit4j.cli;
+
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Set;
+import org.dit4j.torch.Backend;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.TypeConversionException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** The {@code dit} command. */
+@Command(
+        name = "dit",
+        description = "Trains diffusion transformers (DiT) and draws pictures with them.",
+        versionProvider = Main.Version.class,
+        mixinStandardHelpOptions = true,
+        synopsisSubcommandLabel = "COMMAND",
+        commandListHeading = "%nCommands:%n",
+        optionListHeading = "%nOptions:%n",
+        footer = {
+            "",
+            "dit COMMAND --help explains one command. Results go to standard output, progress and errors to standard error.",
+            "Exit codes: 0 done, 1 internal error, 2 usage or configuration, 4 data, 5 checkpoint, 6 device or native",
+            "library, 7 out of memory, 8 disk full, 9 diverged, 130 and 143 stopped by a signal."
+        },
+        subcommands = {InfoCommand.class})
+public final class Main {
+    static {
+        Backend.configure();
+    }
+
+    @Option(
+            names = "--debug",
+            scope = ScopeType.INHERIT,
+            description = "Print stack traces, and the library's log in full.")
+    private boolean debug;
+
+    private Main() {}
+
+    /** Ends the JVM with the exit code. */
+    public static void main(String[] args) {
+        System.exit(run(System.out, System.err, args));
+    }
+
+    /** Runs one command line; results go to {@code out}, progress and messages to {@code err}. Returns the exit code. */
+    static int run(PrintStream out, PrintStream err, String... args) {
+        Main main = new Main();
+        CommandLine dit = new CommandLine(main)
+                .setOut(new PrintWriter(out, true, StandardCharsets.UTF_8))
+                .setErr(new PrintWriter(err, true, StandardCharsets.UTF_8))
+                .setExpandAtFiles(false)
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setUsageHelpLongOptionsMaxWidth(34)
+                .setUsageHelpWidth(110)
+                .setExecutionStrategy(main::execute)
+                .setParameterExceptionHandler((e, given) -> main.fail(e.getCommandLine(), usageFailure(e)))
+                .setExecutionExceptionHandler((e, command, parsed) -> main.fail(command, Failure.of(e)));
+        try {
+            return dit.execute(args);
+        } catch (Error e) { // picocli hands on exceptions only; memory and native libraries fail with errors
+            return main.fail(dit, Failure.of(e));
+        }
+    }
+
+    private int execute(CommandLine.ParseResult parsed) {
+        Logs.configure(debug);
+        if (!parsed.hasSubcommand() && !parsed.isUsageHelpRequested() && !parsed.isVersionHelpRequested())
+            throw new ParameterException(
+                    parsed.commandSpec().commandLine(),
+                    "no command given; one of " + commands(parsed.commandSpec().commandLine()));
+        return new CommandLine.RunLast().execute(parsed);
+    }
+
+    private int fail(CommandLine command, Failure failure) {
+        command.getErr().println("dit: " + failure.getMessage());
+        if (debug) (failure.getCause() == null ? failure : failure.getCause()).printStackTrace(command.getErr());
+        command.getErr().flush();
+        return failure.exitCode.code;
+    }
+
+    private static Failure usageFailure(ParameterException e) {
+        CommandLine command = e.getCommandLine();
+        return new Failure(
+                ExitCode.USAGE,
+                usageMessage(e, command) + "\ntry " + command.getCommandSpec().qualifiedName() + " --help",
+                e);
+    }
+
+    private static String usageMessage(ParameterException e, CommandLine command) {
+        if (e instanceof UnmatchedArgumentException unmatched
+                && !unmatched.getUnmatched().isEmpty())
+            return unknown(unmatched.getUnmatched().get(0), command);
+        if (e.getArgSpec() instanceof OptionSpec option && e.getCause() instanceof TypeConversionException cause)
+            return option.longestName() + ": " + valueMessage(option, e.getValue(), cause);
+        return e.getMessage();
+    }
+
+    private static String unknown(String given, CommandLine command) {
+        if (given.startsWith("-")) {
+            String name = given.replaceFirst("=.*", "");
+            List<String> flags = command.getCommandSpec().options().stream()
+                    .flatMap(option -> List.of(option.names()).stream())
+                    .toList();
+            return "unknown flag " + name + DidYouMean.hint(name, flags);
+        }
+        Set<String> commands = commands(command);
+        if (commands.isEmpty()) return "unexpected argument \"" + given + "\"";
+        return "unknown command \"" + given + "\"; one of " + commands + DidYouMean.hint(given, commands);
+    }
+
+    /** What is wrong with a value that did not convert, for flags and recipes alike. */
+    static String valueMessage(ArgSpec option, String given, TypeConversionException cause) {
+        if (option.completionCandidates() == null) return cause.getMessage();
+        List<String> known = new java.util.ArrayList<>();
+        option.completionCandidates().forEach(known::add);
+        return "unknown value \"" + given + "\"; one of " + known + DidYouMean.hint(String.valueOf(given), known);
+    }
+
+    private static Set<String> commands(CommandLine command) {
+        return command.getSubcommands().keySet();
+    }
+
+    /** The version in the jar's manifest. */
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            String version = Main.class.getPackage().getImplementationVersion();
+            return new String[] {
+                "dit4j " + (version == null ? "development build" : version) + ", Java "
+                        + Runtime.version().feature()
+            };
+        }
+    }
+}

@@ -1,0 +1,64 @@
+package org.dit4j.cli;
+
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Function;
+import org.dit4j.model.DiTBlock;
+import org.dit4j.model.DiTConfig;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/** Flags whose values are names from a list: both the converter and the candidates that help texts, completion and "did you mean" show. */
+abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
+    private final Map<String, T> known = new LinkedHashMap<>();
+
+    Names(Collection<T> values, Function<T, String> name) {
+        for (T value : values) known.put(name.apply(value), value);
+    }
+
+    @Override
+    public Iterator<String> iterator() {
+        return known.keySet().iterator();
+    }
+
+    /** Case does not count. */
+    @Override
+    public T convert(String text) {
+        return known.entrySet().stream()
+                .filter(entry -> entry.getKey().equalsIgnoreCase(text))
+                .map(Map.Entry::getValue)
+                .findFirst()
+                .orElseThrow(() -> new TypeConversionException("unknown value \"" + text + "\""));
+    }
+
+    /** An enum's constant as flags write it: IN_CONTEXT is in-context. */
+    static String flag(Enum<?> constant) {
+        return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+
+    /** "DiT-XL/2" and the other eleven. */
+    static final class Models extends Names<String> {
+        Models() {
+            super(DiTConfig.names(), Function.identity());
+        }
+    }
+
+    /** The designs of the block. */
+    static final class Blocks extends Names<DiTBlock.Kind> {
+        Blocks() {
+            super(Arrays.asList(DiTBlock.Kind.values()), Names::flag);
+        }
+    }
+
+    /** The published autoencoders, or none. */
+    static final class Vaes extends Names<String> {
+        Vaes() {
+            super(List.of("none", "ema", "mse"), Function.identity());
+        }
+    }
+}

@@ -1,0 +1,81 @@
+package org.dit4j.cli;
+
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/** Converters of numbers that refuse what is out of range, in flags and recipes alike. */
+final class Ranges {
+    private Ranges() {}
+
+    /** A whole number, 1 or more. */
+    static final class Count implements ITypeConverter<Integer> {
+        @Override
+        public Integer convert(String text) {
+            return whole(text, 1, Integer.MAX_VALUE, "a whole number of at least 1")
+                    .intValue();
+        }
+    }
+
+    /** A whole number, 0 or more. */
+    static final class CountOrNone implements ITypeConverter<Integer> {
+        @Override
+        public Integer convert(String text) {
+            return whole(text, 0, Integer.MAX_VALUE, "a whole number of at least 0")
+                    .intValue();
+        }
+    }
+
+    /** A finite number above 0. */
+    static final class Positive implements ITypeConverter<Double> {
+        @Override
+        public Double convert(String text) {
+            double value = real(text, "a number above 0");
+            if (value <= 0) throw refuse(text, "a number above 0");
+            return value;
+        }
+    }
+
+    /** A finite number, 0 or more. */
+    static final class NotNegative implements ITypeConverter<Double> {
+        @Override
+        public Double convert(String text) {
+            double value = real(text, "a number of at least 0");
+            if (value < 0) throw refuse(text, "a number of at least 0");
+            return value;
+        }
+    }
+
+    /** A number from 0 to below 1. */
+    static final class Fraction implements ITypeConverter<Double> {
+        @Override
+        public Double convert(String text) {
+            double value = real(text, "a number from 0 to below 1");
+            if (value < 0 || value >= 1) throw refuse(text, "a number from 0 to below 1");
+            return value;
+        }
+    }
+
+    private static Long whole(String text, long least, long most, String wanted) {
+        try {
+            long value = Long.parseLong(text.replace("_", ""));
+            if (value >= least && value <= most) return value;
+        } catch (NumberFormatException e) {
+            // refused below, with the numbers that are out of range
+        }
+        throw refuse(text, wanted);
+    }
+
+    private static double real(String text, String wanted) {
+        try {
+            double value = Double.parseDouble(text);
+            if (Double.isFinite(value)) return value;
+        } catch (NumberFormatException e) {
+            // refused below, with what is not finite
+        }
+        throw refuse(text, wanted);
+    }
+
+    private static TypeConversionException refuse(String text, String wanted) {
+        return new TypeConversionException("\"" + text + "\" is not " + wanted);
+    }
+}

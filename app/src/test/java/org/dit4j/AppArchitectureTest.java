@@ -1,0 +1,37 @@
+package org.dit4j;
+
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import org.junit.jupiter.api.Test;
+
+class AppArchitectureTest {
+    private static final JavaClasses APP = new ClassFileImporter()
+            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .importPackages("org.dit4j.cli", "org.dit4j.report");
+
+    @Test
+    void reportsKnowNothingOfTheCommandLine() {
+        noClasses()
+                .that()
+                .resideInAPackage("org.dit4j.report..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("org.dit4j.cli..", "picocli..")
+                .check(APP);
+    }
+
+    @Test
+    void nobodyButMainEndsTheProcess() {
+        noClasses()
+                .that()
+                .doNotHaveFullyQualifiedName("org.dit4j.cli.Main")
+                .should()
+                .callMethod(System.class, "exit", int.class)
+                .orShould()
+                .callMethod(Runtime.class, "halt", int.class)
+                .check(APP);
+    }
+}

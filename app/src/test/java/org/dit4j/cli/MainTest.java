@@ -1,0 +1,61 @@
+package org.dit4j.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class MainTest {
+    @Test
+    void helpAndVersionGoToStandardOutput() {
+        CommandRun help = CommandRun.of("--help");
+        assertEquals(0, help.exitCode());
+        assertTrue(help.out().startsWith("Usage: dit "));
+        assertEquals("", help.err());
+        CommandRun version = CommandRun.of("--version");
+        assertEquals(0, version.exitCode());
+        assertTrue(version.out().startsWith("dit4j "));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--hlep      | dit: unknown flag --hlep; did you mean --help?",
+                "--hlep=1    | dit: unknown flag --hlep; did you mean --help?",
+                "--debug=too | dit: --debug: 'too' is not a boolean",
+            })
+    void aMistypedCommandLineGetsOneMessageAndExits2(String argument, String message) {
+        CommandRun run = CommandRun.of(argument);
+        assertEquals(2, run.exitCode());
+        assertEquals("", run.out());
+        assertEquals(message + "\ntry dit --help\n", run.err());
+    }
+
+    @Test
+    void anUnknownCommandIsToldWhichThereAre() {
+        CommandRun run = CommandRun.of("inof");
+        assertEquals(2, run.exitCode());
+        assertTrue(run.err().startsWith("dit: unknown command \"inof\"; one of ["), run.err());
+        assertTrue(run.err().contains("; did you mean info?\n"), run.err());
+    }
+
+    @Test
+    void theStackTraceIsThereOnRequestOnly() {
+        String[] wrong = {"info", "--image-size", "12"};
+        assertEquals(1, CommandRun.of(wrong).err().lines().count());
+        CommandRun debug = CommandRun.of(wrong[0], wrong[1], wrong[2], "--debug");
+        assertEquals(2, debug.exitCode());
+        assertTrue(
+                debug.err().contains("IllegalArgumentException") && debug.err().contains("\tat "), debug.err());
+    }
+
+    @Test
+    void noCommandAtAllExits2() {
+        CommandRun run = CommandRun.of();
+        assertEquals(2, run.exitCode());
+        assertTrue(run.err().startsWith("dit: no command given"));
+    }
+}

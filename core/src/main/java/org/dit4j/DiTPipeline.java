@@ -1,0 +1,227 @@
+package org.dit4j;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.LongStream;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.checkpoint.TrainState;
+import org.dit4j.diffusion.Condition;
+import org.dit4j.diffusion.Denoiser;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.NoiseSchedule;
+import org.dit4j.io.FormatException;
+import org.dit4j.io.Images;
+import org.dit4j.model.DiT;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.sample.Guidance;
+import org.dit4j.sample.Solvers;
+import org.dit4j.sample.StepListener;
+import org.dit4j.sample.StepNoise;
+import org.dit4j.torch.Autocast;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.Noise;
+import org.dit4j.torch.Noise.Purpose;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+
+/**
+ * A trained model that draws pictures. Any number of threads may ask it at once; each gets the pictures that it would get alone. Close it
+ * when nobody asks any more.
+ */
+public final class DiTPipeline implements AutoCloseable {
+    /** How many pictures go through the network at once, twice as many rows when guided. */
+    private static final int MAX_BATCH = 64;
+
+    /** What the network computes in. */
+    public enum Precision {
+        FP32,
+        /** Weights in float32, matrix products in bfloat16. */
+        AUTOCAST,
+        /** Weights and all in bfloat16. */
+        BF16
+    }
+
+    private final DiT network;
+    private final boolean owned;
+    private final ClassNames classNames;
+    private final Device device;
+    private final Precision precision;
+    private final GaussianDiffusion diffusion;
+
+    private DiTPipeline(DiT network, boolean owned, List<String> classNames, Device device, Precision precision) {
+        this.network = network;
+        this.owned = owned;
+        this.classNames = new ClassNames(classNames, network.config().numClasses());
+        this.device = device;
+        this.precision = precision;
+        this.diffusion = diffusion(network.config());
+    }
+
+    /**
+     * Opens a run folder (its newest checkpoint's averaged weights), a checkpoint's folder, or a safetensors file that dit4j wrote, on the
+     * best device there is, in float32.
+     *
+     * @throws FormatException if the file is not what it should be
+     */
+    public static DiTPipeline open(Path path) throws IOException {
+        return open(path, "auto", Precision.FP32);
+    }
+
+    /**
+     * @param device as {@link Backend#device} takes it
+     * @throws FormatException if the file is not what it should be
+     */
+    public static DiTPipeline open(Path path, String device, Precision precision) throws IOException {
+        Device chosen = Backend.device(device);
+        Path file = weights(path);
+        List<String> names = DiTCheckpoint.describe(file).classNames();
+        DiT network = DiTCheckpoint.open(file);
+        network.to(chosen, false);
+        if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        return new DiTPipeline(network, true, names, chosen, precision);
+    }
+
+    /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
+    public static DiTPipeline of(DiT network, List<String> classNames, String device) {
+        return new DiTPipeline(network, false, classNames, Backend.device(device), Precision.FP32);
+    }
+
+    /** The file of weights that a path means. */
+    private static Path weights(Path path) throws IOException {
+        if (!Files.exists(path))
+            throw new NoSuchFileException(path.toString(), null, "no such run folder, checkpoint or safetensors file");
+        if (!Files.isDirectory(path)) return path;
+        if (Files.exists(path.resolve(TrainState.EMA))) return path.resolve(TrainState.EMA);
+        Path checkpoints = Files.isDirectory(path.resolve("checkpoints")) ? path.resolve("checkpoints") : path;
+        return TrainState.latest(checkpoints)
+                .map(checkpoint -> checkpoint.resolve(TrainState.EMA))
+                .orElseThrow(() -> new FormatException(
+                        path,
+                        "holds no checkpoint; give a run folder, a checkpoint's folder (with " + TrainState.EMA
+                                + ") or a safetensors file"));
+    }
+
+    /** The published diffusion; for a network that predicts no variance, with the fixed large one (Ho et al. 2020). */
+    public static GaussianDiffusion diffusion(DiTConfig config) {
+        if (config.learnSigma()) return GaussianDiffusion.published();
+        return GaussianDiffusion.of(
+                NoiseSchedule.LINEAR.betas(1000),
+                GaussianDiffusion.Prediction.NOISE,
+                GaussianDiffusion.Variance.FIXED_LARGE,
+                GaussianDiffusion.LossType.MSE);
+    }
+
+    public DiTConfig config() {
+        return network.config();
+    }
+
+    public ClassNames classNames() {
+        return classNames;
+    }
+
+    /** One RGB picture for each class of the request, in its order. */
+    public List<BufferedImage> sample(SampleRequest request) {
+        return sample(request, StepListener.NONE);
+    }
+
+    /**
+     * One RGB picture for each class of the request, in its order.
+     *
+     * @param listener hears of every step, and may end the sampling between two
+     * @throws IllegalArgumentException if a class is unknown, or the steps are not understood
+     * @throws IllegalStateException if guidance is asked of a model without a null label
+     * @throws java.util.concurrent.CancellationException if the listener ends it
+     */
+    public List<BufferedImage> sample(SampleRequest request, StepListener listener) {
+        long[] labels = labels(request);
+        GaussianDiffusion spaced = diffusion.spaced(request.steps());
+        Denoiser denoiser = guided(request);
+        List<BufferedImage> pictures = new ArrayList<>();
+        for (int from = 0; from < labels.length; from += MAX_BATCH) {
+            long[] indices = LongStream.range(from, Math.min(from + MAX_BATCH, labels.length))
+                    .toArray();
+            try (TensorScope scope = new TensorScope()) {
+                Condition condition = network.config().numClasses() == 0
+                        ? Condition.unconditional(indices.length)
+                        : Condition.of(Tensors.to(
+                                Tensors.of(Arrays.copyOfRange(labels, from, from + indices.length), indices.length),
+                                device));
+                pictures.addAll(Images.fromTensor(solve(request, spaced, denoiser, condition, indices, listener)));
+            }
+        }
+        return pictures;
+    }
+
+    private long[] labels(SampleRequest request) {
+        if (network.config().numClasses() == 0)
+            return new long[request.classes().size()];
+        return request.classes().stream().mapToLong(classNames::label).toArray();
+    }
+
+    private Denoiser guided(SampleRequest request) {
+        Denoiser plain = this::predict;
+        if (request.guidance() == 1) return plain;
+        int channels = network.config().inChannels();
+        Denoiser guided = Guidance.classifierFree(
+                plain,
+                request.guidance(),
+                network.config().nullLabel(),
+                request.guideAll() ? channels : Math.min(channels, Guidance.PUBLISHED_CHANNELS));
+        return Guidance.within(request.guidedFrom(), request.guidedTo(), guided, plain);
+    }
+
+    private Tensor predict(Tensor latents, double timestep, Condition condition) {
+        return TensorScope.local(() -> {
+            Tensor t = torch.full(
+                    new long[] {latents.size(0)}, new Scalar((float) timestep), new TensorOptions(latents.device()));
+            if (precision != Precision.AUTOCAST)
+                return network.forward(latents, t, condition.labels()).to(ScalarType.Float);
+            try (Autocast autocast = new Autocast(device.type().intern())) {
+                return network.forward(latents, t, condition.labels()).to(ScalarType.Float);
+            }
+        });
+    }
+
+    private Tensor solve(
+            SampleRequest request,
+            GaussianDiffusion spaced,
+            Denoiser denoiser,
+            Condition condition,
+            long[] indices,
+            StepListener listener) {
+        DiTConfig config = network.config();
+        Tensor start = Tensors.to(
+                Noise.normal(
+                        request.seed(),
+                        Purpose.SAMPLE_START,
+                        0,
+                        indices,
+                        config.inChannels(),
+                        config.inputHeight(),
+                        config.inputWidth()),
+                device);
+        StepNoise noise = StepNoise.byIndex(request.seed(), indices);
+        boolean clip = true; // pixels lie in [−1, 1]; latents would not be clipped
+        return switch (request.sampler()) {
+            case DDPM -> Solvers.ddpm(denoiser, spaced, start, condition, noise, clip, listener);
+            case DDIM -> Solvers.ddim(denoiser, spaced, start, condition, request.eta(), noise, clip, listener);
+        };
+    }
+
+    @Override
+    public void close() {
+        if (owned) network.close();
+    }
+}

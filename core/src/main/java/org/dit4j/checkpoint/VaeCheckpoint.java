@@ -1,0 +1,238 @@
+package org.dit4j.checkpoint;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.Tensor;
+import org.dit4j.io.AtomicFile;
+import org.dit4j.io.FormatException;
+import org.dit4j.io.Safetensors;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.vae.AutoencoderKl;
+import org.dit4j.vae.AutoencoderKlConfig;
+import org.dit4j.vae.LatentCodec;
+import org.dit4j.vae.TinyAutoencoder;
+
+/** Opens autoencoders as they are published, and writes them as diffusers does. */
+public final class VaeCheckpoint {
+    static {
+        Backend.configure();
+    }
+
+    private static final String CONFIG = "config.json";
+    private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
+    private static final String FP16_WEIGHTS = "diffusion_pytorch_model.fp16.safetensors";
+    private static final String TAESD_ENCODER = "taesd_encoder.safetensors";
+    private static final String TAESD_DECODER = "taesd_decoder.safetensors";
+    private static final long MAX_CONFIG_BYTES = 1 << 20;
+
+    private VaeCheckpoint() {}
+
+    /**
+     * Opens, on the CPU and in float32, one of
+     * <ul>
+     *   <li>a diffusers folder: {@code config.json} of an {@code AutoencoderKL} or {@code AutoencoderTiny} and
+     *       {@code diffusion_pytorch_model.safetensors} (or {@code .fp16.safetensors}),
+     *   <li>a folder with {@code taesd_encoder.safetensors} and {@code taesd_decoder.safetensors},
+     *   <li>one safetensors file of an {@code AutoencoderKL}, under any of the names that {@link VaeKeyNames#current} knows. A
+     *       {@code config.json} beside it is heeded; without one it is Stable Diffusion's in all that shapes do not tell: 32 groups, scale
+     *       {@link org.dit4j.vae.LatentScaling#STABLE_DIFFUSION}.
+     * </ul>
+     *
+     * Call it outside any step's scope; the caller closes the codec.
+     *
+     * @throws FormatException if a file is damaged, or is no autoencoder, or not one that is known here
+     * @throws NoSuchFileException if there is no such path, or a folder lacks its weights
+     */
+    public static LatentCodec open(Path path) throws IOException {
+        if (Files.isDirectory(path)) return openFolder(path);
+        if (!Files.exists(path))
+            throw new NoSuchFileException(
+                    path.toString(),
+                    null,
+                    "no such file or folder; give a diffusers vae folder, a taesd folder, or a"
+                            + " .safetensors file of an autoencoder");
+        Path config = path.resolveSibling(CONFIG);
+        if (Files.exists(config) && className(config).equals("AutoencoderKL"))
+            return openKl(path, readConfig(config), true);
+        return openKl(path, AutoencoderKlConfig.STABLE_DIFFUSION, false);
+    }
+
+    /** Opens one safetensors file of an {@code AutoencoderKL}, whose configuration must be {@code config}. */
+    public static AutoencoderKl open(Path file, AutoencoderKlConfig config) throws IOException {
+        return openKl(file, config, true);
+    }
+
+    /** Writes a diffusers folder, which {@link #open} and diffusers open; makes the folder where there is none. */
+    public static void write(Path folder, AutoencoderKl codec) throws IOException {
+        Files.createDirectories(folder);
+        byte[] config = new ObjectMapper()
+                .writerWithDefaultPrettyPrinter()
+                .writeValueAsBytes(codec.config().toJson());
+        AtomicFile.write(folder.resolve(CONFIG), channel -> channel.write(ByteBuffer.wrap(config)));
+        try (TensorScope scope = new TensorScope()) {
+            Safetensors.write(folder.resolve(WEIGHTS), StateDict.of(codec), Map.of("format", "pt"));
+        }
+    }
+
+    private static LatentCodec openFolder(Path folder) throws IOException {
+        Path config = folder.resolve(CONFIG);
+        if (Files.exists(config)) {
+            String name = className(config);
+            return switch (name) {
+                case "AutoencoderKL" -> openKl(weights(folder), readConfig(config), true);
+                case "AutoencoderTiny" -> openTiny(config, weights(folder));
+                default ->
+                    throw new FormatException(
+                            config, "_class_name is \"" + name + "\"; known are AutoencoderKL and AutoencoderTiny");
+            };
+        }
+        if (Files.exists(folder.resolve(TAESD_ENCODER)) || Files.exists(folder.resolve(TAESD_DECODER)))
+            return openTaesd(folder);
+        String hint = Files.isDirectory(folder.resolve("vae"))
+                ? "; this looks like a pipeline, its autoencoder is " + folder.resolve("vae")
+                : "";
+        throw new NoSuchFileException(
+                config.toString(),
+                null,
+                "a folder of an autoencoder has a config.json and " + WEIGHTS + ", or " + TAESD_ENCODER + " and "
+                        + TAESD_DECODER + hint);
+    }
+
+    private static Path weights(Path folder) throws IOException {
+        for (String name : List.of(WEIGHTS, FP16_WEIGHTS))
+            if (Files.exists(folder.resolve(name))) return folder.resolve(name);
+        throw new NoSuchFileException(
+                folder.resolve(WEIGHTS).toString(), null, "the folder has a config.json, but no weights of this name");
+    }
+
+    private static AutoencoderKl openKl(Path file, AutoencoderKlConfig given, boolean whole) throws IOException {
+        Safetensors.Header header = Safetensors.header(file);
+        Map<String, String> names = VaeKeyNames.current(header.entries().keySet());
+        AutoencoderKlConfig config = requireFits(file, header, names, given, whole);
+        AutoencoderKl codec = new AutoencoderKl(config);
+        load(file, codec, names);
+        return codec;
+    }
+
+    /** Before anything is made of a size that the configuration says: the weights must be of that size. */
+    private static AutoencoderKlConfig requireFits(
+            Path file, Safetensors.Header header, Map<String, String> names, AutoencoderKlConfig given, boolean whole)
+            throws FormatException {
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
+        for (Map.Entry<String, String> named : names.entrySet()) {
+            List<Long> shape = header.entries().get(named.getKey()).shape();
+            if (shapes.put(named.getValue(), shape) != null)
+                throw new FormatException(
+                        file, named.getKey() + " and another tensor both stand for " + named.getValue());
+        }
+        AutoencoderKlConfig found;
+        try {
+            found = given.ofWeights(shapes);
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(file, e.getMessage(), e);
+        }
+        if (whole && !found.equals(given))
+            throw new FormatException(file, "the weights are of " + found + ", the configuration is " + given);
+        return found;
+    }
+
+    private static LatentCodec openTiny(Path config, Path file) throws IOException {
+        try {
+            TaesdConfig.require(readJson(config));
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(config, e.getMessage(), e);
+        }
+        TinyAutoencoder codec = new TinyAutoencoder(tinyChannels(file, "encoder.layers.14.weight"));
+        Map<String, String> names = Safetensors.header(file).entries().keySet().stream()
+                .collect(Collectors.toMap(name -> name, name -> name));
+        load(file, codec, names);
+        return codec;
+    }
+
+    private static LatentCodec openTaesd(Path folder) throws IOException {
+        Path encoder = folder.resolve(TAESD_ENCODER), decoder = folder.resolve(TAESD_DECODER);
+        for (Path file : List.of(encoder, decoder))
+            if (!Files.exists(file))
+                throw new NoSuchFileException(
+                        file.toString(), null, "TAESD is a pair of files, and this one is absent");
+        TinyAutoencoder codec = new TinyAutoencoder(tinyChannels(encoder, "14.weight"));
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = new LinkedHashMap<>();
+            Safetensors.read(encoder)
+                    .forEach((name, tensor) -> tensors.put(VaeKeyNames.currentTiny(name, false), tensor));
+            Safetensors.read(decoder)
+                    .forEach((name, tensor) -> tensors.put(VaeKeyNames.currentTiny(name, true), tensor));
+            fill(folder, codec, tensors);
+        }
+        return codec;
+    }
+
+    private static int tinyChannels(Path file, String key) throws IOException {
+        Safetensors.Entry entry = Safetensors.header(file).entries().get(key);
+        if (entry == null
+                || entry.shape().size() != 4
+                || entry.shape().get(0) < 1
+                || entry.shape().get(0) > 1024)
+            throw new FormatException(file, key + " is missing or out of shape; this is no TAESD");
+        return entry.shape().get(0).intValue();
+    }
+
+    private static void load(Path file, Module codec, Map<String, String> names) throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = new LinkedHashMap<>();
+            // only these: the rest of a Stable Diffusion is gigabytes
+            Safetensors.read(file, names.keySet()).forEach((inFile, tensor) -> {
+                String name = names.get(inFile);
+                // in the original code the projections of the attention are 1×1 convolutions
+                boolean convolution = name.contains(".attentions.0.to_") && tensor.dim() == 4;
+                tensors.put(name, convolution ? tensor.flatten(1, 3) : tensor);
+            });
+            fill(file, codec, tensors);
+        }
+    }
+
+    private static void fill(Path file, Module codec, Map<String, Tensor> tensors) throws FormatException {
+        try {
+            StateDict.load(codec, tensors);
+        } catch (IllegalArgumentException e) {
+            codec.close();
+            throw new FormatException(file, e.getMessage(), e);
+        }
+    }
+
+    private static AutoencoderKlConfig readConfig(Path config) throws IOException {
+        try {
+            return AutoencoderKlConfig.of(readJson(config));
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(config, e.getMessage(), e);
+        }
+    }
+
+    private static String className(Path config) throws IOException {
+        return readJson(config).path("_class_name").asText();
+    }
+
+    private static JsonNode readJson(Path config) throws IOException {
+        if (Files.size(config) > MAX_CONFIG_BYTES)
+            throw new FormatException(
+                    config, "has " + Files.size(config) + " bytes; a configuration has a few hundred");
+        try {
+            return new ObjectMapper().readTree(config.toFile());
+        } catch (JsonProcessingException e) {
+            throw new FormatException(config, "is not JSON: " + e.getOriginalMessage(), e);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+package org.dit4j.data;
+
+import java.awt.image.BufferedImage;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.zip.ZipException;
+import org.dit4j.io.FormatException;
+import org.dit4j.io.Images;
+import org.dit4j.torch.Backend;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * PNG and JPEG pictures below a folder, or below a folder inside a zip file, with the class in a folder's name or in a table. Classes are
+ * sorted by name, pictures by class and path, so that the numbers agree with torchvision's {@code ImageFolder}. Folders of equal name
+ * in different places are one class. Names that begin with a dot are passed over, files of other types are left out and counted.
+ */
+public final class ImageFolder implements Dataset {
+    static {
+        Backend.configure();
+    }
+
+    private static final Logger log = LoggerFactory.getLogger(ImageFolder.class);
+
+    private final Path path;
+    private final ImageFolderConfig config;
+    /** Of the zip file; null for a plain folder. */
+    private final FileSystem archive;
+
+    private final PictureListing listing;
+    private final List<String> classNames;
+    private final List<PictureListing.Item> items;
+    /** The first item of each class, and the end. */
+    private final int[] firstOfClass;
+    /** Item → what is wrong with it. */
+    private final Map<Integer, String> broken = new ConcurrentHashMap<>();
+
+    private ImageFolder(Path root, Path path, ImageFolderConfig config, FileSystem archive) throws IOException {
+        if (!Files.isDirectory(root))
+            throw new NoSuchFileException(path.toString(), null, "there is no such folder of pictures");
+        this.path = path;
+        this.config = config;
+        this.archive = archive;
+        listing = new PictureListing(root, path, config);
+        classNames = listing.classNames();
+        items = listing.items(classNames);
+        firstOfClass = new int[classNames.size() + 1];
+        for (PictureListing.Item item : items) firstOfClass[item.label() + 1]++;
+        for (int i = 1; i < firstOfClass.length; i++) firstOfClass[i] += firstOfClass[i - 1];
+    }
+
+    /**
+     * Lists the pictures; reads none.
+     *
+     * @param path a folder, a zip file, or a folder inside one, such as {@code photos.zip/train}
+     * @throws FormatException if there is no picture, a picture is above the folder that names its class, a class folder is empty, or the
+     *     table does not have a folder
+     * @throws NoSuchFileException if there is no such folder
+     */
+    public static ImageFolder open(Path path, ImageFolderConfig config) throws IOException {
+        Path zip = path;
+        while (zip != null && !Files.exists(zip)) zip = zip.getParent();
+        if (zip == null || !Files.isRegularFile(zip)) return new ImageFolder(path, path, config, null);
+        FileSystem archive = openZip(zip);
+        try {
+            Path root = archive.getPath("/");
+            for (Path name : zip.relativize(path)) root = root.resolve(name.toString());
+            return new ImageFolder(root, path, config, archive);
+        } catch (IOException | RuntimeException e) {
+            archive.close();
+            throw e;
+        }
+    }
+
+    private static FileSystem openZip(Path zip) throws IOException {
+        if (!zip.getFileName().toString().toLowerCase(Locale.ROOT).endsWith(".zip"))
+            throw new FormatException(zip, "neither a folder nor a zip file; give the folder of pictures");
+        try {
+            return FileSystems.newFileSystem(zip);
+        } catch (ZipException e) {
+            throw new FormatException(zip, "not a whole zip file (" + e.getMessage() + "); get it again", e);
+        }
+    }
+
+    @Override
+    public long size() {
+        return items.size();
+    }
+
+    @Override
+    public int channels() {
+        return config.channels();
+    }
+
+    @Override
+    public int height() {
+        return config.imageSize();
+    }
+
+    @Override
+    public int width() {
+        return config.imageSize();
+    }
+
+    @Override
+    public List<String> classNames() {
+        return classNames;
+    }
+
+    @Override
+    public String describe() {
+        String colour = channels() == 1 ? "grey" : "RGB";
+        return "%s: %d pictures, %d classes, cropped to %d×%d %s%s"
+                .formatted(path, size(), classNames.size(), height(), width(), colour, listing.others());
+    }
+
+    @Override
+    public int label(long index) {
+        return items.get((int) Objects.checkIndex(index, size())).label();
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * @throws FormatException if the picture is broken; where broken ones are skipped, only if no picture of its class is whole
+     */
+    @Override
+    public void pixels(long index, float[] out, int offset) throws IOException {
+        int label = label(index);
+        Objects.checkFromIndexSize(offset, channels() * height() * width(), out.length);
+        if (config.skipBroken()) write(firstWhole((int) index, label), out, offset);
+        else write(crop((int) index), out, offset);
+    }
+
+    /** The picture, or the next of its class that can be read: like everything here a function of the index and the files. */
+    private BufferedImage firstWhole(int index, int label) throws IOException {
+        int first = firstOfClass[label], count = firstOfClass[label + 1] - first;
+        for (int i = 0; i < count; i++) {
+            int candidate = first + (index - first + i) % count;
+            if (broken.containsKey(candidate)) continue;
+            try {
+                return crop(candidate);
+            } catch (FormatException e) {
+                if (broken.put(candidate, e.getMessage()) == null)
+                    log.warn("left out, the next picture of its class stands in: {}", e.getMessage());
+            }
+        }
+        throw new FormatException(
+                path,
+                "none of the " + count + " pictures of class \"" + classNames.get(label)
+                        + "\" can be read, the last because " + broken.get(first + count - 1));
+    }
+
+    private BufferedImage crop(int index) throws IOException {
+        Path file = items.get(index).file();
+        String name = listing.shown(file);
+        try (InputStream in = Files.newInputStream(file)) {
+            return Images.centerCrop(Images.read(in, name), config.imageSize());
+        } catch (ZipException | EOFException e) {
+            throw new FormatException(name, "damaged in the zip file: " + e.getMessage(), e);
+        } catch (IllegalArgumentException e) { // too long and narrow
+            throw new FormatException(name, e.getMessage(), e);
+        }
+    }
+
+    private void write(BufferedImage picture, float[] out, int offset) {
+        byte[] rgb = Images.toRgbBytes(picture);
+        int plane = height() * width();
+        for (int i = 0; i < plane; i++) {
+            int red = rgb[3 * i] & 255, green = rgb[3 * i + 1] & 255, blue = rgb[3 * i + 2] & 255;
+            if (channels() == 1) {
+                out[offset + i] = scaled(red * 19595 + green * 38470 + blue * 7471 + 0x8000 >> 16); // Pillow's weights
+                continue;
+            }
+            out[offset + i] = scaled(red);
+            out[offset + plane + i] = scaled(green);
+            out[offset + 2 * plane + i] = scaled(blue);
+        }
+    }
+
+    private static float scaled(int level) {
+        return level / 127.5f - 1;
+    }
+
+    /** What was wrong with each picture that could not be read so far, sorted; empty unless broken ones are skipped. */
+    public List<String> brokenPictures() {
+        return broken.values().stream().sorted().toList();
+    }
+
+    @Override
+    public void close() throws IOException {
+        if (archive != null) archive.close();
+    }
+}

@@ -1,0 +1,58 @@
+package org.dit4j.data;
+
+import java.util.Objects;
+import java.util.Optional;
+
+/**
+ * How an {@link ImageFolder} is read.
+ *
+ * @param imageSize pictures are cropped to this many pixels square, as the reference crops
+ * @param channels 3, or 1 for grey (ITU-R 601 luma of the crop, as Pillow's {@code convert("L")})
+ * @param classDepth which folder names the class: 1 is the folder right below the root, 2 the one below it, …, and {@link #INNERMOST} is the one
+ *     that holds the picture, however deep
+ * @param skipBroken whether a picture that cannot be read is replaced by the next good one of its class, and reported, instead of being an
+ *     error
+ * @param classTable gives the class by folder name or by path; empty: the folder's name is the class's
+ */
+public record ImageFolderConfig(
+        int imageSize, int channels, int classDepth, boolean skipBroken, Optional<ClassTable> classTable) {
+    /** As {@code classDepth}: the folder that holds the picture names its class. */
+    public static final int INNERMOST = 0;
+
+    /** @throws IllegalArgumentException naming the value that is out of range */
+    public ImageFolderConfig {
+        if (imageSize < 1 || imageSize > 8192)
+            throw new IllegalArgumentException("imageSize " + imageSize + " is outside 1 … 8192");
+        if (channels != 1 && channels != 3)
+            throw new IllegalArgumentException("channels is " + channels + "; 1 is grey, 3 is RGB");
+        if (classDepth < 0)
+            throw new IllegalArgumentException("classDepth is " + classDepth
+                    + "; 1 is the folder right below the root, 0 the folder that holds the picture");
+        Objects.requireNonNull(classTable, "classTable");
+    }
+
+    /** RGB, classes named by the folders right below the root, broken pictures an error. */
+    public static ImageFolderConfig of(int imageSize) {
+        return new ImageFolderConfig(imageSize, 3, 1, false, Optional.empty());
+    }
+
+    /** Grey (1) or RGB (3). */
+    public ImageFolderConfig withChannels(int channels) {
+        return new ImageFolderConfig(imageSize, channels, classDepth, skipBroken, classTable);
+    }
+
+    /** Another folder names the class. */
+    public ImageFolderConfig withClassDepth(int classDepth) {
+        return new ImageFolderConfig(imageSize, channels, classDepth, skipBroken, classTable);
+    }
+
+    /** Whether to go on without broken pictures. */
+    public ImageFolderConfig withSkipBroken(boolean skipBroken) {
+        return new ImageFolderConfig(imageSize, channels, classDepth, skipBroken, classTable);
+    }
+
+    /** Classes from a table. */
+    public ImageFolderConfig withClassTable(ClassTable classTable) {
+        return new ImageFolderConfig(imageSize, channels, classDepth, skipBroken, Optional.of(classTable));
+    }
+}

@@ -1,0 +1,144 @@
+package org.dit4j.data;
+
+import java.io.IOException;
+import java.nio.file.FileVisitOption;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.dit4j.io.FormatException;
+
+/** What {@link ImageFolder} finds below its root, and the classes that the places of the pictures mean. */
+final class PictureListing {
+    /** A picture and its class. */
+    record Item(Path file, int label) {}
+
+    private final Path root, shownRoot;
+    private final ImageFolderConfig config;
+    private final List<Path> pictures = new ArrayList<>();
+    private final TreeSet<Path> classFolders = new TreeSet<>();
+    private final TreeMap<String, Integer> others = new TreeMap<>();
+
+    /**
+     * Walks through the folders.
+     *
+     * @param root where the pictures are, perhaps inside a zip file
+     * @param shownRoot the root as the user wrote it
+     */
+    PictureListing(Path root, Path shownRoot, ImageFolderConfig config) throws IOException {
+        this.root = root;
+        this.shownRoot = shownRoot;
+        this.config = config;
+        Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, new Visitor());
+        if (pictures.isEmpty()) throw new FormatException(shownRoot, "no PNG or JPEG picture here or below" + others());
+    }
+
+    private final class Visitor extends SimpleFileVisitor<Path> {
+        @Override
+        public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
+            if (folder.equals(root)) return FileVisitResult.CONTINUE;
+            if (isHidden(folder)) return FileVisitResult.SKIP_SUBTREE;
+            if (root.relativize(folder).getNameCount() == config.classDepth()) classFolders.add(folder);
+            return FileVisitResult.CONTINUE;
+        }
+
+        @Override
+        public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+            if (isHidden(file)) return FileVisitResult.CONTINUE;
+            String name = file.getFileName().toString();
+            String ending = name.substring(Math.max(0, name.lastIndexOf('.'))).toLowerCase(Locale.ROOT);
+            switch (ending) {
+                case ".png", ".jpg", ".jpeg" -> pictures.add(file);
+                default -> others.merge(ending, 1, Integer::sum);
+            }
+            return FileVisitResult.CONTINUE;
+        }
+
+        private boolean isHidden(Path path) {
+            return path.getFileName().toString().startsWith(".");
+        }
+    }
+
+    /** "; other files left out: 3 (.csv, .webp)", or nothing. */
+    String others() {
+        int count = others.values().stream().mapToInt(Integer::intValue).sum();
+        if (count == 0) return "";
+        return "; other files left out: %d (%s)".formatted(count, String.join(", ", others.keySet()));
+    }
+
+    /** The table's classes, or the folders' names, sorted. */
+    List<String> classNames() throws FormatException {
+        if (config.classTable().isPresent()) return config.classTable().get().classNames();
+        TreeSet<String> names = new TreeSet<>();
+        for (Path picture : pictures) names.add(folderName(picture));
+        requireNoEmptyClass();
+        return List.copyOf(names);
+    }
+
+    private void requireNoEmptyClass() throws FormatException {
+        if (config.classDepth() == ImageFolderConfig.INNERMOST) return;
+        for (Path picture : pictures)
+            classFolders.remove(root.resolve(root.relativize(picture).subpath(0, config.classDepth())));
+        if (!classFolders.isEmpty())
+            throw new FormatException(
+                    shown(classFolders.first()),
+                    "a class folder without a PNG or JPEG picture; put some there or remove it" + others());
+    }
+
+    private String folderName(Path picture) throws FormatException {
+        Path relative = root.relativize(picture);
+        int numFolders = relative.getNameCount() - 1;
+        int depth = config.classDepth() == ImageFolderConfig.INNERMOST ? Math.max(1, numFolders) : config.classDepth();
+        if (numFolders < depth)
+            throw new FormatException(
+                    shown(picture),
+                    "the class is the name of folder %d below %s, but this picture lies in %d; move it, or choose another class depth"
+                            .formatted(depth, shownRoot, numFolders));
+        return relative.getName(depth - 1).toString();
+    }
+
+    /** The pictures, sorted by class, folder and name. */
+    List<Item> items(List<String> classNames) throws FormatException {
+        Map<String, Integer> labels = new HashMap<>();
+        for (String name : classNames) labels.put(name, labels.size());
+        List<Item> items = new ArrayList<>(pictures.size());
+        for (Path picture : pictures) {
+            int label = config.classTable().isPresent()
+                    ? label(config.classTable().get(), picture)
+                    : labels.get(folderName(picture));
+            items.add(new Item(picture, label));
+        }
+        items.sort(Comparator.comparingInt(Item::label)
+                .thenComparing(item -> item.file.getParent().toString())
+                .thenComparing(item -> item.file.getFileName().toString()));
+        return Collections.unmodifiableList(items);
+    }
+
+    private int label(ClassTable table, Path picture) throws FormatException {
+        Integer byPath = table.label(root.relativize(picture).toString().replace('\\', '/'));
+        if (byPath != null) return byPath;
+        String folder = folderName(picture);
+        Integer byFolder = table.label(folder);
+        if (byFolder == null)
+            throw new FormatException(
+                    shown(picture),
+                    "neither its path nor its folder \"" + folder + "\" is in the table " + table.file());
+        return byFolder;
+    }
+
+    /** A path as the user would write it, the zip file included. */
+    String shown(Path below) {
+        return shownRoot.resolve(root.relativize(below).toString()).toString();
+    }
+}

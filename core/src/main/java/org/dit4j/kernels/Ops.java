@@ -1,0 +1,76 @@
+package org.dit4j.kernels;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.bytedeco.pytorch.Dispatcher;
+import org.bytedeco.pytorch.GenericList;
+import org.bytedeco.pytorch.IValue;
+import org.bytedeco.pytorch.IValueVector;
+import org.bytedeco.pytorch.OperatorHandle;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorType;
+import org.bytedeco.pytorch.Type;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.TensorScope;
+
+/** Operators of LibTorch that have no Java method, reached through its dispatcher. */
+public final class Ops {
+    private static final Map<String, OperatorHandle> HANDLES = new ConcurrentHashMap<>();
+
+    static {
+        Backend.configure();
+    }
+
+    private Ops() {}
+
+    /**
+     * {@code aten::_fused_adamw_}: one step of AdamW (Loshchilov and Hutter 2019) over one flat buffer, in place, on CPU and CUDA. All
+     * tensors have the same size and dtype but {@code step}.
+     *
+     * @param step a float32 scalar that has been raised to the number of this step, from 1
+     */
+    public static void fusedAdamW(
+            Tensor parameters,
+            Tensor gradients,
+            Tensor firstMoments,
+            Tensor secondMoments,
+            Tensor step,
+            double learningRate,
+            double beta1,
+            double beta2,
+            double weightDecay,
+            double eps) {
+        try (TensorScope scope = new TensorScope()) {
+            Type.TypePtr tensor = new Type.TypePtr(TensorType.get());
+            IValueVector stack = new IValueVector(
+                    list(tensor, parameters),
+                    list(tensor, gradients),
+                    list(tensor, firstMoments),
+                    list(tensor, secondMoments),
+                    list(tensor),
+                    list(tensor, step),
+                    new IValue(learningRate),
+                    new IValue(beta1),
+                    new IValue(beta2),
+                    new IValue(weightDecay),
+                    new IValue(eps),
+                    new IValue(false), // amsgrad
+                    new IValue(false), // maximize
+                    new IValue(), // grad_scale
+                    new IValue()); // found_inf
+            handle("aten::_fused_adamw_").callBoxed(stack);
+        }
+    }
+
+    private static IValue list(Type.TypePtr type, Tensor... tensors) {
+        GenericList list = new GenericList(type);
+        for (Tensor tensor : tensors) list.push_back(new IValue(tensor));
+        return new IValue(list);
+    }
+
+    private static OperatorHandle handle(String name) {
+        Backend.load();
+        return HANDLES.computeIfAbsent(
+                name, key -> TensorScope.keeping(() -> Dispatcher.singleton().findSchemaOrThrow(key, "")));
+    }
+}

@@ -1,0 +1,148 @@
+package org.dit4j.model;
+
+import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.torch.ModuleArray;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+
+/**
+ * The diffusion transformer of Peebles and Xie, <i>Scalable Diffusion Models with Transformers</i> (ICCV 2023): noisy latents, timesteps and
+ * labels in, predicted noise (and variance) out. Parameter names, shapes and order are those of the published checkpoints.
+ *
+ * <p>Make it outside any step's scope. {@code forward} draws nothing and changes nothing, so several threads may share a network that is
+ * not being trained.
+ */
+public final class DiT extends Module {
+    private final DiTConfig config;
+    private final Tensor posEmbed;
+    private final PatchEmbed patchEmbedder;
+    private final TimestepEmbedder timestepEmbedder;
+    private final LabelEmbedder labelEmbedder;
+    private final ModuleArray<DiTBlock> blocks;
+    private final FinalLayer finalLayer;
+
+    /**
+     * A network with fresh weights, initialised as published from LibTorch's generator ({@code torch.manual_seed}): a fresh adaLN-Zero model
+     * is the identity in every block and outputs zero.
+     */
+    public DiT(DiTConfig config) {
+        this.config = config;
+        int d = config.hiddenSize(), p = config.patchSize();
+        posEmbed = register_parameter(
+                "pos_embed", SinCosPosition.table(d, config.inputHeight() / p, config.inputWidth() / p), false);
+        patchEmbedder = register_module("x_embedder", new PatchEmbed(p, config.inChannels(), d));
+        timestepEmbedder = register_module("t_embedder", new TimestepEmbedder(d));
+        labelEmbedder = config.numClasses() > 0
+                ? register_module("y_embedder", new LabelEmbedder(config.labelRows(), d))
+                : null;
+        blocks = new ModuleArray<>(this, "blocks");
+        for (int i = 0; i < config.depth(); i++)
+            blocks.add(config.block().create(d, config.numHeads(), config.mlpHidden()));
+        finalLayer = register_module(
+                "final_layer",
+                new FinalLayer(
+                        d, (long) p * p * config.outChannels(), !config.block().conditionsByTokens()));
+        initialise();
+    }
+
+    public DiTConfig config() {
+        return config;
+    }
+
+    /**
+     * The prediction for noisy latents.
+     *
+     * @param x (N, C, H, W) noisy latents, converted to the network's dtype
+     * @param t (N) timesteps of the unrespaced process, whole or fractional, any dtype
+     * @param y (N) int64 labels below {@code numClasses}, or the null label; ignored (and may be null) in an unconditional model
+     * @return (N, outChannels, H, W): noise, then, with a predicted variance, as many channels for it
+     * @throws IllegalArgumentException if the latents do not have the configured size
+     */
+    public Tensor forward(Tensor x, Tensor t, Tensor y) {
+        return TensorScope.local(() -> {
+            Tensor conditioning = condition(t, y);
+            Tensor tokens =
+                    embed(x, conditioning); // (N, T, D), and the conditioning's tokens where they are in context
+            for (DiTBlock block : blocks) tokens = block.forward(tokens, conditioning);
+            return decode(tokens, conditioning);
+        });
+    }
+
+    /** SiLU(t + y), (N, D), for the adaLN designs; else the tokens t and y, (N, S, D). */
+    Tensor condition(Tensor t, Tensor y) {
+        Tensor time = timestepEmbedder.forward(t); // (N, D)
+        if (config.block().conditionsByTokens())
+            return labelEmbedder == null ? time.unsqueeze(1) : Tensors.stack(1, time, labelEmbedder.forward(y));
+        // every block and the final layer apply SiLU to the same sum, so it is done once
+        return torch.silu(labelEmbedder == null ? time : time.add(labelEmbedder.forward(y)));
+    }
+
+    /** (N, C, H, W) → (N, T, D). */
+    Tensor embed(Tensor x, Tensor conditioning) {
+        requireInput(x);
+        Tensor tokens = patchEmbedder.forward(x.to(posEmbed.scalar_type())).add(posEmbed);
+        return config.block() == DiTBlock.Kind.IN_CONTEXT
+                ? Tensors.cat(1, tokens, conditioning.to(tokens.scalar_type()))
+                : tokens;
+    }
+
+    /** (N, T, D) → (N, outChannels, H, W). */
+    Tensor decode(Tensor tokens, Tensor conditioning) {
+        Tensor images = config.block() == DiTBlock.Kind.IN_CONTEXT ? tokens.narrow(1, 0, config.tokens()) : tokens;
+        return unpatchify(finalLayer.forward(images, conditioning));
+    }
+
+    ModuleArray<DiTBlock> blocks() {
+        return blocks;
+    }
+
+    /** (N, h·w, p·p·c) → (N, c, h·p, w·p); the channel is the fastest index of a token. */
+    Tensor unpatchify(Tensor tokens) {
+        long p = config.patchSize(),
+                c = config.outChannels(),
+                h = config.inputHeight() / p,
+                w = config.inputWidth() / p;
+        return tokens.reshape(tokens.size(0), h, w, p, p, c)
+                .permute(0, 5, 1, 3, 2, 4)
+                .reshape(tokens.size(0), c, h * p, w * p);
+    }
+
+    private void requireInput(Tensor x) {
+        if (x.dim() != 4
+                || x.size(1) != config.inChannels()
+                || x.size(2) != config.inputHeight()
+                || x.size(3) != config.inputWidth())
+            throw new IllegalArgumentException("latents are " + Tensors.shape(x) + ", this model needs [N, "
+                    + config.inChannels() + ", " + config.inputHeight() + ", " + config.inputWidth() + "]");
+    }
+
+    /** Xavier uniform everywhere, then the exceptions that the reference makes. */
+    private void initialise() {
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            StateDict.of(this).forEach((name, tensor) -> {
+                boolean norm = name.contains("norm");
+                if (name.equals("pos_embed") || norm || name.startsWith("y_embedder")) return;
+                if (name.endsWith(".bias")) torch.zero_(tensor);
+                else torch.xavier_uniform_(tensor.view(tensor.size(0), -1), 1);
+            });
+            if (labelEmbedder != null) torch.normal_(labelEmbedder.table().weight(), 0, 0.02);
+            torch.normal_(timestepEmbedder.first().weight(), 0, 0.02);
+            torch.normal_(timestepEmbedder.second().weight(), 0, 0.02);
+            for (DiTBlock block : blocks) zero(block.modulation());
+            if (config.block() == DiTBlock.Kind.ADALN_ZERO) zero(finalLayer.modulation());
+            zero(finalLayer.linear());
+        }
+    }
+
+    private static void zero(LinearImpl layer) {
+        if (layer == null) return;
+        torch.zero_(layer.weight());
+        torch.zero_(layer.bias());
+    }
+}

@@ -1,0 +1,324 @@
+package org.dit4j.model;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import org.dit4j.torch.Backend;
+
+/**
+ * What fixes a DiT's parameters (Peebles and Xie 2023, table 1).
+ *
+ * @param inputHeight latent pixels, a multiple of {@code patchSize}
+ * @param inputWidth latent pixels, a multiple of {@code patchSize}
+ * @param patchSize latent pixels to a token's side
+ * @param inChannels channels of the latents; 4 for Stable Diffusion's autoencoders, 3 or 1 in pixel space
+ * @param hiddenSize width of a token, a multiple of {@code numHeads} and of 4
+ * @param depth number of blocks
+ * @param numHeads attention heads
+ * @param mlpRatio hidden width of the MLP over {@code hiddenSize}
+ * @param numClasses number of classes; 0 is an unconditional model
+ * @param labelDropout the share of training labels replaced by the null label, in [0, 1); 0 means that the label table has no null row, so
+ *     that the model cannot be guided
+ * @param learnSigma whether the network predicts a variance beside the noise, so that it has 2 · {@code inChannels} output channels
+ * @param block the design of the blocks
+ */
+public record DiTConfig(
+        int inputHeight,
+        int inputWidth,
+        int patchSize,
+        int inChannels,
+        int hiddenSize,
+        int depth,
+        int numHeads,
+        double mlpRatio,
+        int numClasses,
+        double labelDropout,
+        boolean learnSigma,
+        DiTBlock.Kind block) {
+
+    /** Width of the sine-cosine embedding of a timestep. */
+    static final int FREQUENCIES = 256;
+
+    private record Size(int hiddenSize, int depth, int numHeads) {}
+
+    private static final Map<String, Size> SIZES = new TreeMap<>(Map.of(
+            "DiT-S", new Size(384, 12, 6),
+            "DiT-B", new Size(768, 12, 12),
+            "DiT-L", new Size(1024, 24, 16),
+            "DiT-XL", new Size(1152, 28, 16)));
+
+    static {
+        Backend.configure();
+    }
+
+    /** @throws IllegalArgumentException if the values do not fit each other */
+    public DiTConfig {
+        positive("inputHeight", inputHeight);
+        positive("inputWidth", inputWidth);
+        positive("patchSize", patchSize);
+        positive("inChannels", inChannels);
+        positive("hiddenSize", hiddenSize);
+        positive("depth", depth);
+        positive("numHeads", numHeads);
+        require(
+                inputHeight % patchSize == 0,
+                "input height %d is not a multiple of the patch size %d",
+                inputHeight,
+                patchSize);
+        require(
+                inputWidth % patchSize == 0,
+                "input width %d is not a multiple of the patch size %d",
+                inputWidth,
+                patchSize);
+        require(
+                hiddenSize % numHeads == 0,
+                "hidden size %d is not a multiple of the number of heads %d",
+                hiddenSize,
+                numHeads);
+        require(
+                hiddenSize % 4 == 0,
+                "hidden size %d is not a multiple of 4, which sine-cosine positions need",
+                hiddenSize);
+        require(mlpRatio > 0 && hiddenSize * mlpRatio >= 1, "MLP ratio %s is not positive", mlpRatio);
+        require(numClasses >= 0, "number of classes %d is negative; 0 is an unconditional model", numClasses);
+        require(labelDropout >= 0 && labelDropout < 1, "label dropout %s is outside [0, 1)", labelDropout);
+        require(block != null, "block design is missing");
+    }
+
+    /**
+     * The published sizes by their published names, for example "DiT-XL/2": latents of 32×32×4, 1000 classes, label dropout 0.1, learned
+     * variance, adaLN-Zero.
+     *
+     * @throws IllegalArgumentException if there is no such size
+     */
+    public static DiTConfig of(String name) {
+        int slash = name.lastIndexOf('/');
+        Size size = slash < 0 ? null : SIZES.get(name.substring(0, slash));
+        String patch = name.substring(slash + 1);
+        require(
+                size != null && patch.matches("[248]"),
+                "unknown model \"%s\"; known sizes are %s with patch 2, 4 or 8, as in \"DiT-XL/2\"",
+                name,
+                SIZES.keySet());
+        return new DiTConfig(
+                32,
+                32,
+                Integer.parseInt(patch),
+                4,
+                size.hiddenSize,
+                size.depth,
+                size.numHeads,
+                4,
+                1000,
+                0.1,
+                true,
+                DiTBlock.Kind.ADALN_ZERO);
+    }
+
+    /** The twelve published names, from "DiT-S/8" to "DiT-XL/2". */
+    public static List<String> names() {
+        return List.of("DiT-S", "DiT-B", "DiT-L", "DiT-XL").stream()
+                .flatMap(size -> List.of("/8", "/4", "/2").stream().map(patch -> size + patch))
+                .toList();
+    }
+
+    /** The same for latents of another size. */
+    public DiTConfig withInputSize(int height, int width) {
+        return new DiTConfig(
+                height,
+                width,
+                patchSize,
+                inChannels,
+                hiddenSize,
+                depth,
+                numHeads,
+                mlpRatio,
+                numClasses,
+                labelDropout,
+                learnSigma,
+                block);
+    }
+
+    /** The same for latents with another number of channels. */
+    public DiTConfig withInChannels(int channels) {
+        return new DiTConfig(
+                inputHeight,
+                inputWidth,
+                patchSize,
+                channels,
+                hiddenSize,
+                depth,
+                numHeads,
+                mlpRatio,
+                numClasses,
+                labelDropout,
+                learnSigma,
+                block);
+    }
+
+    /** The same with other classes; 0 classes is an unconditional model. */
+    public DiTConfig withClasses(int classes, double dropout) {
+        return new DiTConfig(
+                inputHeight,
+                inputWidth,
+                patchSize,
+                inChannels,
+                hiddenSize,
+                depth,
+                numHeads,
+                mlpRatio,
+                classes,
+                dropout,
+                learnSigma,
+                block);
+    }
+
+    /** The same with another size of patches. */
+    public DiTConfig withPatchSize(int patch) {
+        return new DiTConfig(
+                inputHeight,
+                inputWidth,
+                patch,
+                inChannels,
+                hiddenSize,
+                depth,
+                numHeads,
+                mlpRatio,
+                numClasses,
+                labelDropout,
+                learnSigma,
+                block);
+    }
+
+    /** The same with another trunk. */
+    public DiTConfig withTrunk(int width, int blocks, int heads) {
+        return new DiTConfig(
+                inputHeight,
+                inputWidth,
+                patchSize,
+                inChannels,
+                width,
+                blocks,
+                heads,
+                mlpRatio,
+                numClasses,
+                labelDropout,
+                learnSigma,
+                block);
+    }
+
+    /** The same with or without a predicted variance. */
+    public DiTConfig withLearnSigma(boolean learn) {
+        return new DiTConfig(
+                inputHeight,
+                inputWidth,
+                patchSize,
+                inChannels,
+                hiddenSize,
+                depth,
+                numHeads,
+                mlpRatio,
+                numClasses,
+                labelDropout,
+                learn,
+                block);
+    }
+
+    /** The same with another block design. */
+    public DiTConfig withBlock(DiTBlock.Kind kind) {
+        return new DiTConfig(
+                inputHeight,
+                inputWidth,
+                patchSize,
+                inChannels,
+                hiddenSize,
+                depth,
+                numHeads,
+                mlpRatio,
+                numClasses,
+                labelDropout,
+                learnSigma,
+                kind);
+    }
+
+    /** T, the number of image tokens. */
+    public int tokens() {
+        return (inputHeight / patchSize) * (inputWidth / patchSize);
+    }
+
+    /** Channels of the network's output: twice those of its input with a predicted variance. */
+    public int outChannels() {
+        return learnSigma ? 2 * inChannels : inChannels;
+    }
+
+    /** Hidden width of the MLP. */
+    public int mlpHidden() {
+        return (int) (hiddenSize * mlpRatio);
+    }
+
+    /** Whether there is a null label, which classifier-free guidance needs. */
+    public boolean hasNullLabel() {
+        return numClasses > 0 && labelDropout > 0;
+    }
+
+    /**
+     * The label that stands for "no class": the number of classes.
+     *
+     * @throws IllegalStateException if the model has none
+     */
+    public int nullLabel() {
+        if (!hasNullLabel())
+            throw new IllegalStateException(
+                    "this model was made without a null label (" + (numClasses == 0 ? "no classes" : "label dropout 0")
+                            + "), so it cannot be guided; sample with guidance 1");
+        return numClasses;
+    }
+
+    /** Rows of the label table: the classes and, with label dropout, the null label. */
+    public int labelRows() {
+        return hasNullLabel() ? numClasses + 1 : numClasses;
+    }
+
+    /** Number of parameters, the fixed position table included, as a checkpoint counts them. */
+    public long parameters() {
+        long d = hiddenSize, patch = (long) patchSize * patchSize, hidden = mlpHidden();
+        long embedders =
+                tokens() * d + (inChannels * patch + 1) * d + (FREQUENCIES + 1) * d + (d + 1) * d + labelRows() * d;
+        long blockParameters = 4 * d * (d + 1)
+                + (d + 1) * hidden
+                + (hidden + 1) * d
+                + block.modulations() * d * (d + 1)
+                + (block == DiTBlock.Kind.CROSS_ATTENTION ? 4 * d * (d + 1) : 0)
+                + 2 * d * block.affineNorms();
+        long last = (d + 1) * patch * outChannels() + (block.modulations() > 0 ? 2 * d * (d + 1) : 2 * d);
+        return embedders + depth * blockParameters + last;
+    }
+
+    /**
+     * Billions of multiply-accumulates of one forward pass for one image, plus one operation per element of each LayerNorm: what the paper's
+     * tables call Gflops. A count of floating-point operations is twice as much.
+     */
+    public double gflops() {
+        double d = hiddenSize, t = tokens(), patch = (double) patchSize * patchSize, hidden = mlpHidden();
+        int conditions = numClasses > 0 ? 2 : 1;
+        double length = block == DiTBlock.Kind.IN_CONTEXT ? t + conditions : t;
+        double blockMacs = length * (4 * d * d + 2 * d * hidden)
+                + 2 * length * length * d
+                + block.modulations() * d * d
+                + 2 * length * d;
+        if (block == DiTBlock.Kind.CROSS_ATTENTION)
+            blockMacs += 2 * t * d * d + 2 * conditions * d * d + 2 * conditions * t * d + t * d;
+        double embedders = FREQUENCIES * d + d * d + t * d * patch * inChannels;
+        double last = t * d * patch * outChannels() + t * d + (block.modulations() > 0 ? 2 * d * d : 0);
+        return (depth * blockMacs + embedders + last) / 1e9;
+    }
+
+    private static void positive(String what, int value) {
+        require(value > 0, "%s is %d; it must be positive", what, value);
+    }
+
+    private static void require(boolean holds, String message, Object... values) {
+        if (!holds) throw new IllegalArgumentException(String.format(Locale.ROOT, message, values));
+    }
+}

@@ -1,0 +1,23 @@
+package org.dit4j.model;
+
+import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.torch.Layers;
+
+/** Two linear layers with GELU in its tanh approximation between them. */
+public final class Mlp extends Module {
+    private final LinearImpl fc1;
+    private final LinearImpl fc2;
+
+    Mlp(int hiddenSize, int mlpHidden) {
+        fc1 = register_module("fc1", Layers.linear(hiddenSize, mlpHidden));
+        fc2 = register_module("fc2", Layers.linear(mlpHidden, hiddenSize));
+    }
+
+    /** (N, T, D) → (N, T, D). */
+    public Tensor forward(Tensor x) {
+        return fc2.forward(torch.gelu(fc1.forward(x), "tanh"));
+    }
+}

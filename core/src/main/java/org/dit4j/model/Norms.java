@@ -1,0 +1,36 @@
+package org.dit4j.model;
+
+import org.bytedeco.pytorch.LayerNormImpl;
+import org.bytedeco.pytorch.LayerNormOptions;
+import org.bytedeco.pytorch.LongVector;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.torch.TensorScope;
+
+/** LayerNorm as DiT uses it, with ε = 1e-6, and the modulation that follows it. */
+final class Norms {
+    private static final double EPS = 1e-6;
+
+    private Norms() {}
+
+    /** (N, T, D) → (N, T, D) without scale and shift of its own: the conditioning brings them. */
+    static Tensor plain(Tensor x) {
+        return torch.layer_norm(x, new long[] {x.size(-1)}, new TensorOptional(), new TensorOptional(), EPS, true);
+    }
+
+    /** With learned scale and shift, for the designs that are not modulated. */
+    static LayerNormImpl affine(int hiddenSize) {
+        return TensorScope.local(() -> {
+            LayerNormOptions options = new LayerNormOptions(new LongVector(new long[] {hiddenSize}));
+            options.eps().put(EPS);
+            return new LayerNormImpl(options);
+        });
+    }
+
+    /** x · (1 + scale) + shift, with (N, T, D) tokens and (N, D) shift and scale. */
+    static Tensor modulate(Tensor x, Tensor shift, Tensor scale) {
+        return x.mul(scale.unsqueeze(1).add(new Scalar(1))).add(shift.unsqueeze(1));
+    }
+}

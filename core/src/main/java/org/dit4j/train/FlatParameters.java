@@ -1,0 +1,86 @@
+package org.dit4j.train;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+
+/**
+ * The trainable parameters of a network and their gradients as two flat buffers; the network's own tensors are views of them, in the order
+ * of its state dict. One kernel then updates everything.
+ */
+public final class FlatParameters implements AutoCloseable {
+    private final Map<String, long[]> shapes = new LinkedHashMap<>();
+    private final Tensor values;
+    private final Tensor gradients;
+
+    /** Moves the parameters of {@code network} that require gradients into flat buffers on the device where they are. */
+    public FlatParameters(Module network) {
+        Tensor[] buffers = new Tensor[2];
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Map<String, Tensor> trainable = new LinkedHashMap<>();
+            StateDict.of(network).forEach((name, tensor) -> {
+                if (tensor.requires_grad()) trainable.put(name, tensor);
+            });
+            if (trainable.isEmpty()) throw new IllegalArgumentException("the network has no trainable parameters");
+            trainable.forEach((name, tensor) -> shapes.put(name, tensor.shape()));
+            Tensor first = trainable.values().iterator().next();
+            buffers[0] = TensorScope.detached(torch.zeros(new long[] {size()}, first.options()));
+            buffers[1] = TensorScope.detached(torch.zeros_like(buffers[0]));
+            Map<String, Tensor> views = views(buffers[0]), gradientViews = views(buffers[1]);
+            trainable.forEach((name, tensor) -> {
+                views.get(name).copy_(tensor);
+                tensor.set_data(views.get(name));
+                tensor.mutable_grad().put(gradientViews.get(name));
+            });
+        }
+        values = buffers[0];
+        gradients = buffers[1];
+    }
+
+    /** Number of trainable parameters. */
+    public long size() {
+        long size = 0;
+        for (long[] shape : shapes.values()) size += numel(shape);
+        return size;
+    }
+
+    /** All trainable parameters, one after another. */
+    public Tensor values() {
+        return values;
+    }
+
+    /** Their gradients, in the same order; a backward pass adds to them. */
+    public Tensor gradients() {
+        return gradients;
+    }
+
+    /** A flat buffer of the same layout (moments, EMA) as named views of the parameters' shapes. */
+    public Map<String, Tensor> views(Tensor flat) {
+        Map<String, Tensor> views = new LinkedHashMap<>();
+        long offset = 0;
+        for (Map.Entry<String, long[]> named : shapes.entrySet()) {
+            long numel = numel(named.getValue());
+            views.put(named.getKey(), flat.narrow(0, offset, numel).view(named.getValue()));
+            offset += numel;
+        }
+        return views;
+    }
+
+    private static long numel(long[] shape) {
+        long numel = 1;
+        for (long size : shape) numel *= size;
+        return numel;
+    }
+
+    @Override
+    public void close() {
+        values.close();
+        gradients.close();
+    }
+}

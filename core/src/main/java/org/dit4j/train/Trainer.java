@@ -1,0 +1,261 @@
+package org.dit4j.train;
+
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.data.Batch;
+import org.dit4j.data.BatchLoader;
+import org.dit4j.data.Dataset;
+import org.dit4j.data.LoaderConfig;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.Loss;
+import org.dit4j.model.DiT;
+import org.dit4j.model.TrainingPass;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.Noise;
+import org.dit4j.torch.Noise.Purpose;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+
+/**
+ * Trains a network on a data set. What sample number k sees (its item, flip, timestep, noise, dropped label) depends on the seed and k
+ * alone, so that a run does not depend on how its batches are split.
+ */
+public final class Trainer implements AutoCloseable {
+    private final TrainConfig config;
+    private final GaussianDiffusion diffusion;
+    private final Device device;
+    private final DiT network;
+    private final DiT emaNetwork;
+    private final FlatParameters parameters;
+    private final AdamW optimizer;
+    private final Ema ema;
+    private final TrainingPass pass;
+    private final BatchLoader loader;
+    private final Tensor lossSum;
+
+    private long steps;
+    private long summedLosses;
+
+    /**
+     * A run from fresh weights.
+     *
+     * @param dataset stays the caller's to close
+     */
+    public Trainer(TrainConfig config, GaussianDiffusion diffusion, Dataset dataset) {
+        requireFits(config, dataset);
+        this.config = config;
+        this.diffusion = diffusion;
+        device = Backend.device(config.device());
+        torch.manual_seed(config.seed());
+        network = new DiT(config.model());
+        network.to(device, false);
+        parameters = new FlatParameters(network);
+        optimizer = new AdamW(parameters, config.weightDecay());
+        ema = new Ema(parameters);
+        emaNetwork = averaged(ema.average());
+        pass = TrainingPass.of(
+                network, config.bf16(), config.recompute(), device.type().intern());
+        loader = new BatchLoader(
+                dataset,
+                LoaderConfig.of(config.seed(), config.microBatchSize())
+                        .withFlip(config.flip())
+                        .withNumWorkers(config.numWorkers()));
+        lossSum = TensorScope.keeping(() -> Tensors.to(Tensors.of(new float[] {0}), device));
+    }
+
+    private static void requireFits(TrainConfig config, Dataset dataset) {
+        var model = config.model();
+        if (dataset.channels() != model.inChannels()
+                || dataset.height() != model.inputHeight()
+                || dataset.width() != model.inputWidth())
+            throw new IllegalArgumentException(String.format(
+                    "the data are %d×%d×%d (channels, height, width), the model takes %d×%d×%d",
+                    dataset.channels(),
+                    dataset.height(),
+                    dataset.width(),
+                    model.inChannels(),
+                    model.inputHeight(),
+                    model.inputWidth()));
+        if (model.numClasses() > 0 && dataset.classNames().size() > model.numClasses())
+            throw new IllegalArgumentException(
+                    "the data have " + dataset.classNames().size() + " classes, the model " + model.numClasses());
+    }
+
+    /** A network without weights of its own: its parameters are views of the flat average. */
+    private DiT averaged(Tensor average) {
+        DiT averaged = new DiT(config.model());
+        averaged.to(device, false);
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Map<String, Tensor> views = parameters.views(average);
+            StateDict.of(averaged).forEach((name, tensor) -> {
+                tensor.requires_grad_(false);
+                if (views.containsKey(name)) tensor.set_data(views.get(name));
+            });
+        }
+        return averaged;
+    }
+
+    /** One optimiser step. Nothing in it waits for the device. */
+    public void step() throws IOException {
+        zeroGradients();
+        for (int done = 0; done < config.globalBatchSize(); done += config.microBatchSize())
+            try (TensorScope scope = new TensorScope()) {
+                Batch batch = loader.next();
+                long[] samples = new long[batch.size()];
+                Arrays.setAll(samples, i -> batch.firstSample() + i);
+                Tensor x0 = Tensors.to(batch.images(), device);
+                Tensor noise = Tensors.to(
+                        Noise.normal(
+                                config.seed(), Purpose.TRAINING_NOISE, 0, samples, x0.size(1), x0.size(2), x0.size(3)),
+                        device);
+                accumulate(x0, noise, onDevice(timesteps(samples)), onDevice(labels(batch, samples)));
+            }
+        update();
+    }
+
+    void zeroGradients() {
+        try (TensorScope scope = new TensorScope()) {
+            parameters.gradients().zero_();
+        }
+    }
+
+    /** Adds a micro-batch's share to the gradients and to the loss. */
+    void accumulate(Tensor x0, Tensor noise, Tensor timesteps, Tensor labels) {
+        try (TensorScope scope = new TensorScope()) {
+            Tensor xt = diffusion.noised(x0, noise, timesteps);
+            Tensor prediction = pass.forward(xt, timesteps, labels);
+            Loss loss = diffusion.loss(prediction, x0, xt, noise, timesteps);
+            double share = (double) x0.size(0) / config.globalBatchSize();
+            pass.backward(share == 1 ? loss.gradient() : loss.gradient().mul(new Scalar(share)));
+            lossSum.add_(loss.mean().mul(new Scalar(share))); // stays on the device until it is logged
+        }
+    }
+
+    /** Moves the weights by the gradients of one whole batch, and the average after them. */
+    void update() {
+        steps++;
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            if (config.clipNorm() > 0) clip();
+            optimizer.step(config.learningRate().at(steps));
+            ema.update(config.ema().at(trainedImages(), config.globalBatchSize()));
+            summedLosses++;
+        }
+    }
+
+    private void clip() {
+        Tensor norm = parameters.gradients().norm();
+        Tensor factor = norm.add(new Scalar(1e-6)).reciprocal().mul(new Scalar(config.clipNorm()));
+        parameters.gradients().mul_(factor.clamp(new ScalarOptional(), new ScalarOptional(new Scalar(1))));
+    }
+
+    private long[] timesteps(long[] samples) {
+        return Arrays.stream(samples)
+                .map(sample -> Noise.below(diffusion.numTimesteps(), config.seed(), Purpose.TIMESTEP, sample))
+                .toArray();
+    }
+
+    /** The labels, some replaced by the null label; null for an unconditional model. */
+    long[] labels(Batch batch, long[] samples) {
+        if (config.model().numClasses() == 0) return null;
+        long[] labels = batch.labels().clone();
+        if (config.model().hasNullLabel())
+            for (int i = 0; i < labels.length; i++)
+                if (Noise.uniform(config.seed(), Purpose.LABEL_DROPOUT, 0, samples[i])
+                        < config.model().labelDropout())
+                    labels[i] = config.model().nullLabel();
+        return labels;
+    }
+
+    private Tensor onDevice(long[] values) {
+        return values == null ? null : Tensors.to(Tensors.of(values, values.length), device);
+    }
+
+    /** Optimiser steps taken. */
+    public long steps() {
+        return steps;
+    }
+
+    /** Images that went through the network, in whole batches. */
+    public long trainedImages() {
+        return steps * config.globalBatchSize();
+    }
+
+    /**
+     * The mean loss of the steps since this was last asked; NaN if there were none. Waits for the device.
+     *
+     * @throws DivergedException if it is not finite
+     */
+    public double drainMeanLoss() throws DivergedException {
+        if (summedLosses == 0) return Double.NaN;
+        double mean = Tensors.toFloats(lossSum)[0] / summedLosses;
+        lossSum.zero_();
+        summedLosses = 0;
+        if (!Double.isFinite(mean))
+            throw new DivergedException("the loss is " + mean + " at step " + steps
+                    + "; lower the learning rate, or clip the gradients (--clip-norm 1)");
+        return mean;
+    }
+
+    public TrainConfig config() {
+        return config;
+    }
+
+    public GaussianDiffusion diffusion() {
+        return diffusion;
+    }
+
+    /** The network in training. */
+    public DiT network() {
+        return network;
+    }
+
+    /** The network with the averaged weights, which follow the training; sample from this one. */
+    public DiT emaNetwork() {
+        return emaNetwork;
+    }
+
+    /** The flat buffers, for whoever stores the state of a run: weights, then the optimiser and the average. */
+    public FlatParameters parameters() {
+        return parameters;
+    }
+
+    public AdamW optimizer() {
+        return optimizer;
+    }
+
+    public Ema ema() {
+        return ema;
+    }
+
+    /** The optimiser's moments by parameter name, as {@code exp_avg.NAME} and {@code exp_avg_sq.NAME}, in the scope around the call. */
+    public Map<String, Tensor> moments() {
+        Map<String, Tensor> moments = new LinkedHashMap<>();
+        parameters.views(optimizer.firstMoments()).forEach((name, tensor) -> moments.put("exp_avg." + name, tensor));
+        parameters
+                .views(optimizer.secondMoments())
+                .forEach((name, tensor) -> moments.put("exp_avg_sq." + name, tensor));
+        return moments;
+    }
+
+    @Override
+    public void close() {
+        loader.close();
+        emaNetwork.close();
+        network.close();
+        lossSum.close();
+        ema.close();
+        optimizer.close();
+        parameters.close();
+    }
+}

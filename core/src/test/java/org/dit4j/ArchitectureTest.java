@@ -1,0 +1,92 @@
+package org.dit4j;
+
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+
+/** The table of docs/architecture.md: which package may use which. */
+class ArchitectureTest {
+    private static final JavaClasses CORE = new ClassFileImporter()
+            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .importPackages("org.dit4j");
+
+    private static final Map<String, Set<String>> MAY_USE = Map.ofEntries(
+            Map.entry("torch", Set.of()),
+            Map.entry("kernels", Set.of("torch")),
+            Map.entry("io", Set.of("torch")),
+            Map.entry("model", Set.of("torch", "kernels")),
+            Map.entry("vae", Set.of("torch", "kernels")),
+            Map.entry("diffusion", Set.of("torch", "kernels")),
+            Map.entry("sample", Set.of("torch", "kernels", "diffusion")),
+            Map.entry("data", Set.of("torch", "io")),
+            Map.entry("checkpoint", Set.of("torch", "io", "model", "vae")),
+            Map.entry("eval", Set.of("torch", "io")),
+            Map.entry("dist", Set.of("torch")),
+            Map.entry(
+                    "train",
+                    Set.of(
+                            "torch",
+                            "kernels",
+                            "io",
+                            "model",
+                            "vae",
+                            "diffusion",
+                            "sample",
+                            "data",
+                            "checkpoint",
+                            "dist")),
+            // the facade, org.dit4j itself
+            Map.entry("", Set.of("torch", "io", "model", "vae", "diffusion", "sample", "checkpoint")));
+
+    @Test
+    void everyPackageUsesOnlyWhatTheTableAllows() {
+        Set<String> wrong = new TreeSet<>();
+        for (JavaClass from : CORE) {
+            Set<String> allowed = MAY_USE.getOrDefault(packageOf(from), Set.of());
+            from.getDirectDependenciesFromSelf().forEach(dependency -> {
+                JavaClass to = dependency.getTargetClass();
+                boolean ours = to.getPackageName().startsWith("org.dit4j");
+                if (ours && !packageOf(to).equals(packageOf(from)) && !allowed.contains(packageOf(to)))
+                    wrong.add(from.getName() + " → " + to.getName());
+            });
+        }
+        assertEquals(Set.of(), wrong);
+    }
+
+    @Test
+    void everyPackageIsInTheTable() {
+        Set<String> packages = CORE.stream().map(ArchitectureTest::packageOf).collect(Collectors.toSet());
+        assertTrue(MAY_USE.keySet().containsAll(packages), packages + " are not all in the table");
+    }
+
+    @Test
+    void packagesFormNoCycles() {
+        slices().matching("org.dit4j.(*)..").should().beFreeOfCycles().check(CORE);
+    }
+
+    @Test
+    void namesSayWhatAClassIs() {
+        List<String> vague = List.of("Impl", "Abstract", "Manager", "Helper", "Util");
+        List<String> named = CORE.stream()
+                .map(JavaClass::getSimpleName)
+                .filter(name -> vague.stream().anyMatch(word -> name.contains(word)))
+                .toList();
+        assertEquals(List.of(), named);
+    }
+
+    /** "model" of org.dit4j.model.DiT, "" of what is in org.dit4j itself. */
+    private static String packageOf(JavaClass type) {
+        return type.getPackageName().replaceFirst("^org\\.dit4j\\.?", "").replaceFirst("\\..*", "");
+    }
+}

@@ -1,0 +1,94 @@
+package org.dit4j.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.bytedeco.pytorch.LinearImpl;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Layers;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What changes over a run by arithmetic alone: the learning rate and the decay of the average. */
+class ScheduleTest {
+    @Test
+    void thePublishedLearningRateIsConstant() {
+        LearningRate rate = TrainConfig.published(DiTConfig.of("DiT-S/8")).learningRate();
+        for (long step : new long[] {1, 2, 1000, 400_000}) assertEquals(1e-4, rate.at(step));
+    }
+
+    @Test
+    void theLearningRateRisesInEqualStepsThatEndAtTheConstant() {
+        LearningRate rate = new LearningRate(0.4, 4);
+        double[] first = new double[6];
+        for (int i = 0; i < first.length; i++) first[i] = rate.at(i + 1);
+        assertArrayEquals(new double[] {0.1, 0.2, 0.3, 0.4, 0.4, 0.4}, first, 1e-15);
+    }
+
+    @ParameterizedTest
+    @ValueSource(doubles = {0, -1e-4, Double.NaN, Double.POSITIVE_INFINITY})
+    void aLearningRateThatIsNotPositiveIsRefused(double rate) {
+        assertThrows(IllegalArgumentException.class, () -> new LearningRate(rate, 0));
+    }
+
+    @Test
+    void aNegativeWarmUpIsRefused() {
+        assertThrows(IllegalArgumentException.class, () -> new LearningRate(1e-4, -1));
+    }
+
+    @Test
+    void thePublishedDecayIsConstantFromTheFirstStepOn() {
+        Ema.Schedule ema = TrainConfig.published(DiTConfig.of("DiT-S/8")).ema();
+        for (long images : new long[] {256, 512, 100_000_000}) assertEquals(0.9999, ema.at(images, 256));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1000, 10, 0.05", "64000, 64, 0.05", "64000, 256, 0.2"})
+    void aRampsHalfLifeIsItsShareOfTheImagesTrained(long images, int batchSize, double ratio) {
+        double decay = new Ema.Schedule(0.999999, ratio).at(images, batchSize);
+        double stepsOfAHalfLife = images * ratio / batchSize;
+        assertEquals(0.5, Math.pow(decay, stepsOfAHalfLife), 1e-12);
+    }
+
+    @Test
+    void aRampEndsAtTheDecay() {
+        Ema.Schedule ema = new Ema.Schedule(0.99, 0.05);
+        assertTrue(ema.at(64, 64) < 1e-5, "the first step forgets the initial network");
+        double before = 0;
+        for (long images = 64; images <= 640_000; images += 64) {
+            double decay = ema.at(images, 64);
+            assertTrue(decay >= before && decay <= 0.99);
+            before = decay;
+        }
+        assertEquals(0.99, before);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 0", "-0.1, 0", "NaN, 0", "0.9, -1", "0.9, NaN"})
+    void anImpossibleAverageIsRefused(double decay, double ratio) {
+        assertThrows(IllegalArgumentException.class, () -> new Ema.Schedule(decay, ratio));
+    }
+
+    @Test
+    void theAverageStartsAtTheWeightsAndKeepsItsShareOfThem() {
+        try (LinearImpl layer = Layers.linear(1, 1);
+                FlatParameters parameters = new FlatParameters(layer);
+                TensorScope scope = new TensorScope()) {
+            parameters.values().copy_(Tensors.of(new float[] {1, 2}, 2));
+            try (Ema ema = new Ema(parameters)) {
+                assertArrayEquals(new float[] {1, 2}, Tensors.toFloats(ema.average()));
+                parameters.values().copy_(Tensors.of(new float[] {5, 10}, 2));
+                ema.update(0.75);
+                assertArrayEquals(new float[] {2, 4}, Tensors.toFloats(ema.average()));
+                ema.update(0);
+                assertArrayEquals(new float[] {5, 10}, Tensors.toFloats(ema.average()));
+            }
+        }
+    }
+}
