@@ -20,7 +20,6 @@ import org.dit4j.checkpoint.TrainState;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
@@ -62,14 +61,20 @@ public final class DiTPipeline implements AutoCloseable {
     private final GaussianDiffusion diffusion;
 
     private DiTPipeline(
-            DiT network, boolean owned, List<String> classNames, String weights, Device device, Precision precision) {
+            DiT network,
+            boolean owned,
+            GaussianDiffusion diffusion,
+            List<String> classNames,
+            String weights,
+            Device device,
+            Precision precision) {
         this.network = network;
         this.owned = owned;
         this.weights = weights;
         this.classNames = new ClassNames(classNames, network.config().numClasses());
         this.device = device;
         this.precision = precision;
-        this.diffusion = diffusion(network.config());
+        this.diffusion = diffusion;
     }
 
     /**
@@ -90,17 +95,35 @@ public final class DiTPipeline implements AutoCloseable {
         Device chosen = Backend.device(device);
         Path file = weights(path);
         DiTCheckpoint.Description description = DiTCheckpoint.describe(file);
+        GaussianDiffusion diffusion = diffusion(file, description);
         DiT network = DiTCheckpoint.open(file);
         try (TensorScope scope = new TensorScope()) {
             network.to(chosen, false);
             if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
         }
-        return new DiTPipeline(network, true, description.classNames(), description.weights(), chosen, precision);
+        return new DiTPipeline(
+                network, true, diffusion, description.classNames(), description.weights(), chosen, precision);
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
-    public static DiTPipeline of(DiT network, List<String> classNames, String device) {
-        return new DiTPipeline(network, false, classNames, "", Backend.device(device), Precision.FP32);
+    public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
+        return new DiTPipeline(network, false, diffusion, classNames, "", Backend.device(device), Precision.FP32);
+    }
+
+    private static GaussianDiffusion diffusion(Path file, DiTCheckpoint.Description description)
+            throws FormatException {
+        GaussianDiffusion diffusion;
+        try {
+            diffusion = GaussianDiffusion.parse(description.diffusion());
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(file, e.getMessage(), e);
+        }
+        if (diffusion.variance().isLearned() != description.model().learnSigma())
+            throw new FormatException(
+                    file,
+                    "says that its diffusion is \"" + description.diffusion() + "\", but its model predicts "
+                            + (description.model().learnSigma() ? "a" : "no") + " variance");
+        return diffusion;
     }
 
     /** The file of weights that a path means. */
@@ -118,14 +141,9 @@ public final class DiTPipeline implements AutoCloseable {
                                 + ") or a safetensors file"));
     }
 
-    /** The published diffusion; for a network that predicts no variance, with the fixed large one (Ho et al. 2020). */
-    public static GaussianDiffusion diffusion(DiTConfig config) {
-        if (config.learnSigma()) return GaussianDiffusion.published();
-        return GaussianDiffusion.of(
-                NoiseSchedule.LINEAR.betas(1000),
-                GaussianDiffusion.Prediction.NOISE,
-                GaussianDiffusion.Variance.FIXED_LARGE,
-                GaussianDiffusion.LossType.MSE);
+    /** The diffusion that the network was trained on. */
+    public GaussianDiffusion diffusion() {
+        return diffusion;
     }
 
     public DiTConfig config() {

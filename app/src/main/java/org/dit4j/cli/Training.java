@@ -74,14 +74,14 @@ final class Training implements AutoCloseable {
 
     /** Trains, or goes on with the run that the flags mean. What there is to see goes to {@code err}. */
     RunFolder run(PrintWriter err) throws IOException {
+        GaussianDiffusion diffusion = flags.model.diffusion();
         RunFolder folder = Failure.as(
                 ExitCode.USAGE,
-                () -> flags.output.folder(flags.model.name(config.model()), RunIdentity.of(config, data)));
+                () -> flags.output.folder(flags.model.name(config.model()), RunIdentity.of(config, diffusion, data)));
         err.println(data.describe());
         err.println(ModelFlags.describe(config.model()));
         err.println("run folder: " + folder.path());
         err.flush();
-        GaussianDiffusion diffusion = DiTPipeline.diffusion(config.model());
         try (TrainingRun run = Failure.as(
                 ExitCode.CHECKPOINT,
                 () -> TrainingRun.open(
@@ -165,7 +165,8 @@ final class Training implements AutoCloseable {
             for (int row = 0; row < ROWS; row++) classes.addAll(columns);
             SampleRequest request = sampling(classes);
             Path file = folder.samples().resolve(String.format(Locale.ROOT, "step-%07d.png", trainer.steps()));
-            try (DiTPipeline pipeline = DiTPipeline.of(trainer.emaNetwork(), classNames(), config.device())) {
+            try (DiTPipeline pipeline =
+                    DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device())) {
                 List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));
                 List<String> captions = columns.stream()
                         .map(label ->

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.dit4j.data.Dataset;
+import org.dit4j.diffusion.GaussianDiffusion;
 
 /**
  * What the weights after a number of steps depend on, as names and values. Two commands with the same identity are the same run, and one
@@ -22,10 +23,11 @@ public record RunIdentity(Map<String, String> values) {
         values = Collections.unmodifiableMap(new TreeMap<>(values)); // in an order that is the same in every process
     }
 
-    /** Of a configuration and the data: their one-line description stands for their content, which is not read. */
-    public static RunIdentity of(TrainConfig config, Dataset data) {
+    /** Of a configuration, a diffusion that has a name, and the data: their one-line description stands for their content, which is not read. */
+    public static RunIdentity of(TrainConfig config, GaussianDiffusion diffusion, Dataset data) {
         Map<String, String> values = new TreeMap<>();
         values.put("model", config.model().toString());
+        values.put("diffusion", diffusion.text());
         values.put("seed", Long.toString(config.seed()));
         values.put("globalBatchSize", Integer.toString(config.globalBatchSize()));
         values.put("learningRate", config.learningRate().toString());

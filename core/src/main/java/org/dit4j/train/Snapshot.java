@@ -118,7 +118,13 @@ final class Snapshot implements AutoCloseable {
         Map<String, Tensor> trained = trainer.parameters().views(flat), all = new LinkedHashMap<>();
         for (String name : names) all.put(name, trained.getOrDefault(name, fixed.get(name)));
         return new TrainState.Part(
-                all, new DiTCheckpoint.Description(trainer.config().model(), classNames, weights).metadata());
+                all,
+                new DiTCheckpoint.Description(
+                                trainer.config().model(),
+                                classNames,
+                                trainer.diffusion().text(),
+                                weights)
+                        .metadata());
     }
 
     /** Which average it is: a ramp makes other weights than the published constant. */

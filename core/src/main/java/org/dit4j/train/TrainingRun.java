@@ -138,7 +138,7 @@ public final class TrainingRun implements AutoCloseable {
             Cadence cadence,
             Safety safety)
             throws IOException {
-        RunIdentity identity = RunIdentity.of(config, dataset), former = folder.identity();
+        RunIdentity identity = RunIdentity.of(config, diffusion, dataset), former = folder.identity();
         if (!identity.values().get("model").equals(former.values().get("model")))
             throw new IllegalArgumentException(
                     folder.path() + " trains another model: " + String.join("; ", identity.differences(former)));

@@ -139,7 +139,8 @@ class ResumeTest {
         Files.writeString(folder.path().resolve("run.json"), "{\"model\":\"another\"}");
         String message = assertThrows(
                         IllegalArgumentException.class,
-                        () -> TrainingRun.open(folder, run.config(), null, run.data, run.cadence, run.safety))
+                        () -> TrainingRun.open(
+                                folder, run.config(), GaussianDiffusion.published(), run.data, run.cadence, run.safety))
                 .getMessage();
         assertTrue(message.contains(" trains another model: ") && message.contains(", was another"), message);
     }
@@ -276,7 +277,7 @@ class ResumeTest {
     @Test
     void aLossFarAboveThoseBeforeItIsFlagged() throws IOException {
         Path file = temporary.resolve("metrics.jsonl");
-        try (Trainer trainer = new Trainer(run("run").config(), null, run("run").data)) {
+        try (Trainer trainer = new Trainer(run("run").config(), GaussianDiffusion.published(), run("run").data)) {
             try (MetricsLog metrics = new MetricsLog(file, 0)) {
                 assertFalse(metrics.add(trainer, 9, 1), "nothing to compare with");
                 for (int i = 0; i < 5; i++) assertFalse(metrics.add(trainer, 1 + 0.1 * i, 1));
@@ -310,18 +311,25 @@ class ResumeTest {
     @Test
     void whatDoesNotChangeTheResultIsNotPartOfTheIdentity() throws IOException {
         TinyRun run = run("run");
-        RunIdentity identity = RunIdentity.of(run.config(), run.data);
+        RunIdentity identity = RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data);
         run.maxSteps = 99;
         run.microBatchSize = 1;
         run.numWorkers = 3;
-        assertEquals(identity.digest(), RunIdentity.of(run.config(), run.data).digest());
+        assertEquals(
+                identity.digest(),
+                RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data)
+                        .digest());
         run.seed = 8;
-        RunIdentity other = RunIdentity.of(run.config(), run.data);
+        RunIdentity other = RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data);
         assertFalse(identity.digest().equals(other.digest()));
         assertEquals(List.of("seed: 8, was 7"), other.differences(identity));
         run.data = new BrokenLatents(List.of());
         assertEquals(
-                3, RunIdentity.of(run.config(), run.data).differences(identity).size(), "classes, data, seed");
+                3,
+                RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data)
+                        .differences(identity)
+                        .size(),
+                "classes, data, seed");
     }
 
     @Test

@@ -52,7 +52,7 @@ final class TinyRun {
 
     /** The newest folder of the same run, or a new one. */
     RunFolder folder() throws IOException {
-        RunIdentity identity = RunIdentity.of(config(), data);
+        RunIdentity identity = RunIdentity.of(config(), GaussianDiffusion.published(), data);
         Optional<RunFolder> found = RunFolder.find(results, identity);
         return found.isPresent() ? found.get() : RunFolder.create(results, "tiny", identity);
     }

@@ -59,7 +59,7 @@ class TrainingRunTest {
                 false,
                 "cpu");
         Glyphs data = new Glyphs(1, 8);
-        folder = RunFolder.create(results, "DiT-T/4", RunIdentity.of(config, data));
+        folder = RunFolder.create(results, "DiT-T/4", RunIdentity.of(config, GaussianDiffusion.published(), data));
         return TrainingRun.open(
                 folder, config, GaussianDiffusion.published(), data, cadence, TrainingRun.Safety.DEFAULT);
     }
