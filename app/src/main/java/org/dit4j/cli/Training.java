@@ -94,6 +94,7 @@ final class Training implements AutoCloseable {
             try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
                     Signals signals = Signals.handle(run::stop)) {
                 Watcher watcher = new Watcher(folder, progress);
+                run.loggedLosses().forEach(watcher.curve::add);
                 if (run.run(watcher) == TrainingRun.Ending.STOPPED)
                     throw signals.stopped(run.trainer().steps());
                 watcher.curve.write(folder.path().resolve("loss.png"));

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.UUID;
 import org.bytedeco.pytorch.Tensor;
@@ -37,11 +38,12 @@ final class CheckpointWriter {
     }
 
     Path save(long step, Map<String, Part> parts, byte[] state, Retention retention) throws IOException {
-        requireSpace(step, parts, state);
+        long needed = bytes(parts, state);
+        if (disk.freeBytes(folder) < needed) throw failure("No space left on device", step, needed, null);
         String name = TrainState.name(step);
         Path target = folder.resolve(name), temporary = temporary(name);
-        disk.createFolder(temporary);
         try {
+            disk.createFolder(temporary);
             List<StoredFile> files = new ArrayList<>();
             for (Map.Entry<String, Part> part : parts.entrySet())
                 files.add(write(temporary.resolve(part.getKey()), part.getValue()));
@@ -51,9 +53,9 @@ final class CheckpointWriter {
             // one of this step is there after the run went back to an older one; it is damaged, or has the same content
             if (disk.list(folder).contains(target)) disk.move(target, temporary(name));
             disk.move(temporary, target);
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException e) {
             discard(temporary, e);
-            throw e;
+            throw failure(e.getClass() == IOException.class ? e.getMessage() : e.toString(), step, needed, e);
         }
         disk.forceFolder(folder);
         writeLatest(name);
@@ -62,22 +64,36 @@ final class CheckpointWriter {
         return target;
     }
 
+    private IOException failure(String reason, long step, long needed, IOException cause) {
+        long free;
+        try {
+            free = disk.freeBytes(folder);
+        } catch (IOException e) {
+            return cause == null ? e : cause; // the folder itself is gone
+        }
+        String message = String.format(
+                Locale.ROOT,
+                "%s: the checkpoint of step %d needs %,d bytes, %s has %,d free",
+                reason,
+                step,
+                needed,
+                folder,
+                free);
+        return new IOException(message, cause);
+    }
+
     private Path temporary(String name) {
         return folder.resolve(name + TEMPORARY + UUID.randomUUID());
     }
 
-    private void requireSpace(long step, Map<String, Part> parts, byte[] state) throws IOException {
+    private static long bytes(Map<String, Part> parts, byte[] state) throws IOException {
         long needed = OVERHEAD_BYTES + state.length;
         for (Part part : parts.values()) {
             long size = Safetensors.size(part.tensors(), part.metadata());
             // the manifest has some 12 bytes for a block and 200 for a tensor
             needed += size + size / Digests.BLOCK * 12 + 200L * part.tensors().size();
         }
-        long free = disk.freeBytes(folder);
-        if (free < needed)
-            throw new IOException(String.format(
-                    "No space left on device: the checkpoint of step %d needs %,d bytes, %s has %,d free",
-                    step, needed, folder, free));
+        return needed;
     }
 
     private StoredFile write(Path file, Part part) throws IOException {

@@ -16,6 +16,8 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
  * {@code metrics.jsonl}: one JSON object for each log. All fields but {@code time}, the last, are the same to the last byte in a run that
@@ -37,21 +39,31 @@ final class MetricsLog implements AutoCloseable {
         try {
             if (channel.size() > bytes) channel.truncate(bytes);
             channel.position(channel.size());
-            try (BufferedReader lines = Files.newBufferedReader(file)) {
-                for (String line = lines.readLine(); line != null; line = lines.readLine()) remember(loss(line));
-            }
+            losses(file).values().forEach(this::remember);
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;
         }
     }
 
-    private static double loss(String line) {
+    /** Step → loss of a log; without lines that are none, which somebody may have edited, and steps that have no loss. */
+    static Map<Long, Double> losses(Path file) throws IOException {
+        Map<Long, Double> losses = new LinkedHashMap<>();
+        try (BufferedReader lines = Files.newBufferedReader(file)) {
+            for (String text = lines.readLine(); text != null; text = lines.readLine()) {
+                JsonNode line = parse(text);
+                if (line.path("loss").isNumber())
+                    losses.put(line.path("step").asLong(), line.path("loss").asDouble());
+            }
+        }
+        return losses;
+    }
+
+    private static JsonNode parse(String line) {
         try {
-            JsonNode loss = JSON.readTree(line).path("loss");
-            return loss.isNumber() ? loss.asDouble() : Double.NaN;
+            return JSON.readTree(line);
         } catch (JsonProcessingException e) {
-            return Double.NaN; // somebody edited it; it is only the memory of spikes
+            return JSON.missingNode();
         }
     }
 

@@ -200,6 +200,11 @@ public final class TrainingRun implements AutoCloseable {
         return trainer;
     }
 
+    /** Step → mean loss of each log so far, those of former processes included. */
+    public Map<Long, Double> loggedLosses() throws IOException {
+        return MetricsLog.losses(folder.metrics());
+    }
+
     /** Ends {@link #run} after the step that it is at, with a checkpoint; from any thread. */
     public void stop() {
         stopping = true;

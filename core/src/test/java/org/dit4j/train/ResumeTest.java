@@ -274,18 +274,24 @@ class ResumeTest {
         assertThrows(IOException.class, () -> run.train(withoutADisk(run.folder(), new ArrayList<>())));
     }
 
+    /** Logs the next step with a loss; returns whether it is a spike. */
+    private static boolean added(MetricsLog metrics, Trainer trainer, double loss) throws IOException {
+        trainer.restore(trainer.steps() + 1, 0, trainer.tally().read());
+        return metrics.add(trainer, loss, 1);
+    }
+
     @Test
     void aLossFarAboveThoseBeforeItIsFlagged() throws IOException {
         Path file = temporary.resolve("metrics.jsonl");
         try (Trainer trainer = new Trainer(run("run").config(), GaussianDiffusion.published(), run("run").data)) {
             try (MetricsLog metrics = new MetricsLog(file, 0)) {
-                assertFalse(metrics.add(trainer, 9, 1), "nothing to compare with");
-                for (int i = 0; i < 5; i++) assertFalse(metrics.add(trainer, 1 + 0.1 * i, 1));
+                assertFalse(added(metrics, trainer, 9), "nothing to compare with");
+                for (int i = 0; i < 5; i++) assertFalse(added(metrics, trainer, 1 + 0.1 * i));
             }
             try (MetricsLog metrics = new MetricsLog(file, Files.size(file))) {
-                assertTrue(metrics.add(trainer, 2.1, 1), "remembered from the file");
-                assertFalse(metrics.add(trainer, 1.7, 1));
-                assertFalse(metrics.add(trainer, Double.NaN, 1));
+                assertTrue(added(metrics, trainer, 2.1), "remembered from the file");
+                assertFalse(added(metrics, trainer, 1.7));
+                assertFalse(added(metrics, trainer, Double.NaN));
             }
         }
         List<String> lines = Files.readAllLines(file);
