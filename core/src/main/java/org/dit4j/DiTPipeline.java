@@ -44,6 +44,15 @@ public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
     public static final int MAX_BATCH = 64;
 
+    // shared: each keeps its tables on the devices where they were used
+    private static final GaussianDiffusion LEARNED_VARIANCE = GaussianDiffusion.published(),
+            FIXED_VARIANCE =
+                    GaussianDiffusion.of(
+                            NoiseSchedule.LINEAR.betas(1000),
+                            GaussianDiffusion.Prediction.NOISE,
+                            GaussianDiffusion.Variance.FIXED_LARGE,
+                            GaussianDiffusion.LossType.MSE);
+
     /** What the network computes in. */
     public enum Precision {
         FP32,
@@ -120,12 +129,7 @@ public final class DiTPipeline implements AutoCloseable {
 
     /** The published diffusion; for a network that predicts no variance, with the fixed large one (Ho et al. 2020). */
     public static GaussianDiffusion diffusion(DiTConfig config) {
-        if (config.learnSigma()) return GaussianDiffusion.published();
-        return GaussianDiffusion.of(
-                NoiseSchedule.LINEAR.betas(1000),
-                GaussianDiffusion.Prediction.NOISE,
-                GaussianDiffusion.Variance.FIXED_LARGE,
-                GaussianDiffusion.LossType.MSE);
+        return config.learnSigma() ? LEARNED_VARIANCE : FIXED_VARIANCE;
     }
 
     public DiTConfig config() {
