@@ -134,7 +134,7 @@ class ContinueTest {
         try {
             Path run = results.resolve("000-DiT-16x1-4");
             Path metrics = run.resolve("metrics.jsonl");
-            for (int i = 0; i < 600 && (Files.notExists(metrics) || Files.size(metrics) == 0); i++)
+            for (int i = 0; i < 600 && process.isAlive() && (Files.notExists(metrics) || Files.size(metrics) == 0); i++)
                 TimeUnit.MILLISECONDS.sleep(100);
             new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid()))
                     .start()
