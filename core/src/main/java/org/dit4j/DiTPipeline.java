@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
@@ -20,7 +22,6 @@ import org.dit4j.checkpoint.TrainState;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
@@ -44,14 +45,8 @@ public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
     public static final int MAX_BATCH = 64;
 
-    // shared: each keeps its tables on the devices where they were used
-    private static final GaussianDiffusion LEARNED_VARIANCE = GaussianDiffusion.published(),
-            FIXED_VARIANCE =
-                    GaussianDiffusion.of(
-                            NoiseSchedule.LINEAR.betas(1000),
-                            GaussianDiffusion.Prediction.NOISE,
-                            GaussianDiffusion.Variance.FIXED_LARGE,
-                            GaussianDiffusion.LossType.MSE);
+    /** By their text. Shared: each keeps its tables on the devices where they were used. */
+    private static final Map<String, GaussianDiffusion> DIFFUSIONS = new ConcurrentHashMap<>();
 
     /** What the network computes in. */
     public enum Precision {
@@ -71,14 +66,20 @@ public final class DiTPipeline implements AutoCloseable {
     private final GaussianDiffusion diffusion;
 
     private DiTPipeline(
-            DiT network, boolean owned, List<String> classNames, String weights, Device device, Precision precision) {
+            DiT network,
+            boolean owned,
+            GaussianDiffusion diffusion,
+            List<String> classNames,
+            String weights,
+            Device device,
+            Precision precision) {
         this.network = network;
         this.owned = owned;
         this.weights = weights;
         this.classNames = new ClassNames(classNames, network.config().numClasses());
         this.device = device;
         this.precision = precision;
-        this.diffusion = diffusion(network.config());
+        this.diffusion = diffusion;
     }
 
     /**
@@ -99,17 +100,35 @@ public final class DiTPipeline implements AutoCloseable {
         Device chosen = Backend.device(device);
         Path file = weights(path);
         DiTCheckpoint.Description description = DiTCheckpoint.describe(file);
+        GaussianDiffusion diffusion = diffusion(file, description);
         DiT network = DiTCheckpoint.open(file);
         try (TensorScope scope = new TensorScope()) {
             network.to(chosen, false);
             if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
         }
-        return new DiTPipeline(network, true, description.classNames(), description.weights(), chosen, precision);
+        return new DiTPipeline(
+                network, true, diffusion, description.classNames(), description.weights(), chosen, precision);
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
-    public static DiTPipeline of(DiT network, List<String> classNames, String device) {
-        return new DiTPipeline(network, false, classNames, "", Backend.device(device), Precision.FP32);
+    public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
+        return new DiTPipeline(network, false, diffusion, classNames, "", Backend.device(device), Precision.FP32);
+    }
+
+    private static GaussianDiffusion diffusion(Path file, DiTCheckpoint.Description description)
+            throws FormatException {
+        GaussianDiffusion diffusion;
+        try {
+            diffusion = DIFFUSIONS.computeIfAbsent(description.diffusion(), GaussianDiffusion::parse);
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(file, e.getMessage(), e);
+        }
+        if (diffusion.variance().isLearned() != description.model().learnSigma())
+            throw new FormatException(
+                    file,
+                    "says that its diffusion is \"" + description.diffusion() + "\", but its model predicts "
+                            + (description.model().learnSigma() ? "a" : "no") + " variance");
+        return diffusion;
     }
 
     /** The file of weights that a path means. */
@@ -127,9 +146,9 @@ public final class DiTPipeline implements AutoCloseable {
                                 + ") or a safetensors file"));
     }
 
-    /** The published diffusion; for a network that predicts no variance, with the fixed large one (Ho et al. 2020). */
-    public static GaussianDiffusion diffusion(DiTConfig config) {
-        return config.learnSigma() ? LEARNED_VARIANCE : FIXED_VARIANCE;
+    /** The diffusion that the network was trained on. */
+    public GaussianDiffusion diffusion() {
+        return diffusion;
     }
 
     public DiTConfig config() {
