@@ -89,10 +89,10 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
         }
     }
 
-    /** Noise schedules by their published names. */
-    static final class Schedules extends Names<NoiseSchedule> {
+    /** Noise schedules. */
+    static final class Schedules extends Constants<NoiseSchedule> {
         Schedules() {
-            super(Arrays.asList(NoiseSchedule.values()), NoiseSchedule::published);
+            super(NoiseSchedule.values());
         }
     }
 

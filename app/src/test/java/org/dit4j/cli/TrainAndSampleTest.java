@@ -82,7 +82,7 @@ class TrainAndSampleTest {
     void everyChoiceIsPrintedAsARecipeTakesIt() throws IOException {
         CommandRun first = CommandRun.of(TinyRun.flags(
                 "train",
-                "--noise-schedule=squaredcos_cap_v2",
+                "--noise-schedule=cosine",
                 "--prediction=x0",
                 "--no-learn-sigma",
                 "--block=in-context",
@@ -97,7 +97,7 @@ class TrainAndSampleTest {
         assertEquals(0, second.exitCode(), second.err());
         assertEquals(values(first.out()), values(second.out()));
         assertTrue(values(first.out())
-                .containsAll(List.of("noise-schedule: squaredcos_cap_v2", "learn-sigma: false", "block: in-context")));
+                .containsAll(List.of("noise-schedule: cosine", "learn-sigma: false", "block: in-context")));
     }
 
     /** Without the comments that say where each value is from. */
