@@ -20,7 +20,6 @@ import org.dit4j.checkpoint.TrainState;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
@@ -42,7 +41,7 @@ import org.dit4j.torch.Tensors;
  */
 public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
-    private static final int MAX_BATCH = 64;
+    public static final int MAX_BATCH = 64;
 
     /** What the network computes in. */
     public enum Precision {
@@ -56,17 +55,26 @@ public final class DiTPipeline implements AutoCloseable {
     private final DiT network;
     private final boolean owned;
     private final ClassNames classNames;
+    private final String weights;
     private final Device device;
     private final Precision precision;
     private final GaussianDiffusion diffusion;
 
-    private DiTPipeline(DiT network, boolean owned, List<String> classNames, Device device, Precision precision) {
+    private DiTPipeline(
+            DiT network,
+            boolean owned,
+            GaussianDiffusion diffusion,
+            List<String> classNames,
+            String weights,
+            Device device,
+            Precision precision) {
         this.network = network;
         this.owned = owned;
+        this.weights = weights;
         this.classNames = new ClassNames(classNames, network.config().numClasses());
         this.device = device;
         this.precision = precision;
-        this.diffusion = diffusion(network.config());
+        this.diffusion = diffusion;
     }
 
     /**
@@ -86,16 +94,36 @@ public final class DiTPipeline implements AutoCloseable {
     public static DiTPipeline open(Path path, String device, Precision precision) throws IOException {
         Device chosen = Backend.device(device);
         Path file = weights(path);
-        List<String> names = DiTCheckpoint.describe(file).classNames();
+        DiTCheckpoint.Description description = DiTCheckpoint.describe(file);
+        GaussianDiffusion diffusion = diffusion(file, description);
         DiT network = DiTCheckpoint.open(file);
-        network.to(chosen, false);
-        if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
-        return new DiTPipeline(network, true, names, chosen, precision);
+        try (TensorScope scope = new TensorScope()) {
+            network.to(chosen, false);
+            if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        }
+        return new DiTPipeline(
+                network, true, diffusion, description.classNames(), description.weights(), chosen, precision);
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
-    public static DiTPipeline of(DiT network, List<String> classNames, String device) {
-        return new DiTPipeline(network, false, classNames, Backend.device(device), Precision.FP32);
+    public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
+        return new DiTPipeline(network, false, diffusion, classNames, "", Backend.device(device), Precision.FP32);
+    }
+
+    private static GaussianDiffusion diffusion(Path file, DiTCheckpoint.Description description)
+            throws FormatException {
+        GaussianDiffusion diffusion;
+        try {
+            diffusion = GaussianDiffusion.parse(description.diffusion());
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(file, e.getMessage(), e);
+        }
+        if (diffusion.variance().isLearned() != description.model().learnSigma())
+            throw new FormatException(
+                    file,
+                    "says that its diffusion is \"" + description.diffusion() + "\", but its model predicts "
+                            + (description.model().learnSigma() ? "a" : "no") + " variance");
+        return diffusion;
     }
 
     /** The file of weights that a path means. */
@@ -113,14 +141,9 @@ public final class DiTPipeline implements AutoCloseable {
                                 + ") or a safetensors file"));
     }
 
-    /** The published diffusion; for a network that predicts no variance, with the fixed large one (Ho et al. 2020). */
-    public static GaussianDiffusion diffusion(DiTConfig config) {
-        if (config.learnSigma()) return GaussianDiffusion.published();
-        return GaussianDiffusion.of(
-                NoiseSchedule.LINEAR.betas(1000),
-                GaussianDiffusion.Prediction.NOISE,
-                GaussianDiffusion.Variance.FIXED_LARGE,
-                GaussianDiffusion.LossType.MSE);
+    /** The diffusion that the network was trained on. */
+    public GaussianDiffusion diffusion() {
+        return diffusion;
     }
 
     public DiTConfig config() {
@@ -129,6 +152,11 @@ public final class DiTPipeline implements AutoCloseable {
 
     public ClassNames classNames() {
         return classNames;
+    }
+
+    /** How the weights came about, as their file says it: "EMA 0.9999, after 400000 steps"; empty if nobody says. */
+    public String weights() {
+        return weights;
     }
 
     /** One RGB picture for each class of the request, in its order. */

@@ -262,7 +262,10 @@ class GaussianDiffusionTest {
     void everyOperationFreesAllButItsResult() {
         Tensor x0 = random(1, 4), noise = random(2, 4), prediction = random(3, 8), t = timesteps();
         GaussianDiffusion diffusion = GaussianDiffusion.published();
-        diffusion.noised(x0, noise, t); // warm up: the tables go to the device once
+        Condition rows = Condition.unconditional(5);
+        // warm up: the tables of each spacing go to the device once
+        diffusion.noised(x0, noise, t);
+        BitsPerDim.of(diffusion.spaced("4"), StandIn.denoiser(), x0, rows, step -> noise, true);
         long before = Pointer.totalCount();
         try (TensorScope inner = new TensorScope()) {
             Tensor xt = diffusion.noised(x0, noise, t);
@@ -276,10 +279,9 @@ class GaussianDiffusionTest {
             diffusion.posterior(x0, xt, t);
             diffusion.priorBound(x0);
             loss.mean();
-            Condition rows = Condition.unconditional(5);
             BitsPerDim.of(diffusion.spaced("4"), StandIn.denoiser(), x0, rows, step -> noise, true);
         }
-        assertEquals(before + 1, Pointer.totalCount(), "the uploaded tables of the four-step diffusion stay");
+        assertEquals(before, Pointer.totalCount());
     }
 
     @Test
@@ -290,5 +292,21 @@ class GaussianDiffusionTest {
         BitsPerDim bits = BitsPerDim.of(diffusion, StandIn.denoiser(), x0, rows, step -> noise, true);
         assertArrayEquals(new long[] {5, 4}, bits.vb().shape());
         assertTrue(Golden.relativeError(bits.total(), bits.vb().sum(1).add(bits.prior())) < 1e-7);
+    }
+
+    @Test
+    void aNamedDiffusionIsWrittenAsTextAndReadBack() {
+        assertEquals(
+                "linear 1000 noise learned_range", GaussianDiffusion.published().text());
+        GaussianDiffusion cosine = GaussianDiffusion.of(
+                NoiseSchedule.COSINE, 500, Prediction.X0, Variance.FIXED_SMALL, GaussianDiffusion.LossType.MSE);
+        GaussianDiffusion again = GaussianDiffusion.parse(cosine.text());
+        assertEquals("squaredcos_cap_v2 500 x0 fixed_small", again.text());
+        assertArrayEquals(cosine.table(Coefficient.ALPHA_CUMPROD), again.table(Coefficient.ALPHA_CUMPROD));
+        assertEquals(Prediction.X0, again.prediction());
+        assertEquals(cosine.text(), cosine.spaced("10").text());
+        for (String wrong : new String[] {
+            "", "linear", "linear x noise learned", "linear 1000 sound learned", "line 1000 noise learned"
+        }) assertThrows(IllegalArgumentException.class, () -> GaussianDiffusion.parse(wrong));
     }
 }
