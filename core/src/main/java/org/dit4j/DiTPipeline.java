@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
@@ -42,6 +44,9 @@ import org.dit4j.torch.Tensors;
 public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
     public static final int MAX_BATCH = 64;
+
+    /** By their text. Shared: each keeps its tables on the devices where they were used. */
+    private static final Map<String, GaussianDiffusion> DIFFUSIONS = new ConcurrentHashMap<>();
 
     /** What the network computes in. */
     public enum Precision {
@@ -114,7 +119,7 @@ public final class DiTPipeline implements AutoCloseable {
             throws FormatException {
         GaussianDiffusion diffusion;
         try {
-            diffusion = GaussianDiffusion.parse(description.diffusion());
+            diffusion = DIFFUSIONS.computeIfAbsent(description.diffusion(), GaussianDiffusion::parse);
         } catch (IllegalArgumentException e) {
             throw new FormatException(file, e.getMessage(), e);
         }
