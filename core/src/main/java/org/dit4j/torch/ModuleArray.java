@@ -3,6 +3,7 @@ package org.dit4j.torch;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import org.bytedeco.pytorch.IdentityImpl;
 import org.bytedeco.pytorch.Module;
 
 /**
@@ -15,7 +16,8 @@ public final class ModuleArray<M extends Module> implements Iterable<M> {
 
     /** Registers an empty list called {@code name} in {@code owner}. */
     public ModuleArray(Module owner, String name) {
-        parent = owner.register_module(name, new Module());
+        // LibTorch calls a new Module() back in Java, where it is gone once nobody but the owner's native side holds it
+        parent = owner.register_module(name, new IdentityImpl());
     }
 
     /** Appends a module under the next number. */

@@ -109,7 +109,9 @@ public final class LatentEncoder {
     public static void encode(Dataset pictures, LatentCodec codec, Path folder, EncodeConfig config, Listener listener)
             throws IOException {
         requireFits(pictures, codec);
-        codec.to(Backend.device(config.device()), config.bf16() ? ScalarType.BFloat16 : ScalarType.Float);
+        try (TensorScope scope = new TensorScope()) {
+            codec.to(Backend.device(config.device()), config.bf16() ? ScalarType.BFloat16 : ScalarType.Float);
+        }
         new LatentEncoder(pictures, codec, folder, config, listener).run();
     }
 
