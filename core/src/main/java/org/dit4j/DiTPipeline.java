@@ -42,7 +42,7 @@ import org.dit4j.torch.Tensors;
  */
 public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
-    private static final int MAX_BATCH = 64;
+    public static final int MAX_BATCH = 64;
 
     /** What the network computes in. */
     public enum Precision {
@@ -56,13 +56,16 @@ public final class DiTPipeline implements AutoCloseable {
     private final DiT network;
     private final boolean owned;
     private final ClassNames classNames;
+    private final String weights;
     private final Device device;
     private final Precision precision;
     private final GaussianDiffusion diffusion;
 
-    private DiTPipeline(DiT network, boolean owned, List<String> classNames, Device device, Precision precision) {
+    private DiTPipeline(
+            DiT network, boolean owned, List<String> classNames, String weights, Device device, Precision precision) {
         this.network = network;
         this.owned = owned;
+        this.weights = weights;
         this.classNames = new ClassNames(classNames, network.config().numClasses());
         this.device = device;
         this.precision = precision;
@@ -86,16 +89,16 @@ public final class DiTPipeline implements AutoCloseable {
     public static DiTPipeline open(Path path, String device, Precision precision) throws IOException {
         Device chosen = Backend.device(device);
         Path file = weights(path);
-        List<String> names = DiTCheckpoint.describe(file).classNames();
+        DiTCheckpoint.Description description = DiTCheckpoint.describe(file);
         DiT network = DiTCheckpoint.open(file);
         network.to(chosen, false);
         if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
-        return new DiTPipeline(network, true, names, chosen, precision);
+        return new DiTPipeline(network, true, description.classNames(), description.weights(), chosen, precision);
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
     public static DiTPipeline of(DiT network, List<String> classNames, String device) {
-        return new DiTPipeline(network, false, classNames, Backend.device(device), Precision.FP32);
+        return new DiTPipeline(network, false, classNames, "", Backend.device(device), Precision.FP32);
     }
 
     /** The file of weights that a path means. */
@@ -129,6 +132,11 @@ public final class DiTPipeline implements AutoCloseable {
 
     public ClassNames classNames() {
         return classNames;
+    }
+
+    /** How the weights came about, as their file says it: "EMA 0.9999, after 400000 steps"; empty if nobody says. */
+    public String weights() {
+        return weights;
     }
 
     /** One RGB picture for each class of the request, in its order. */
