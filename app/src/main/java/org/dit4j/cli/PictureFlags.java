@@ -16,6 +16,8 @@ import org.dit4j.data.ImageFolder;
 import org.dit4j.data.ImageFolderConfig;
 import org.dit4j.data.LatentCache;
 import org.dit4j.data.LatentsHeader;
+import org.dit4j.data.TarShards;
+import org.dit4j.data.TarShardsConfig;
 import picocli.CommandLine.Option;
 
 /** Where pictures are, their size, and what their classes are called. */
@@ -28,7 +30,8 @@ final class PictureFlags {
             description = {
                 "glyphs: ten kinds of shapes, built in.",
                 "A folder or .zip: PNG and JPEG pictures, in one folder for each class.",
-                "An IDX file or its folder: grey pictures, as MNIST and Fashion-MNIST have them."
+                "An IDX file or its folder: grey pictures, as MNIST and Fashion-MNIST have them.",
+                "WebDataset's tar files: a folder of them, one, or several as in train-{000000..000146}.tar."
             })
     private String dataPath;
 
@@ -44,8 +47,8 @@ final class PictureFlags {
             names = "--class-names",
             split = ",",
             paramLabel = "NAME",
-            description = "Names of an IDX file's classes, in order. Default: the lines of labels.txt beside it, else"
-                    + " numbers.")
+            description = "Names of the classes of an IDX file or tar files, in order. Default: the lines of labels.txt"
+                    + " beside an IDX file, else numbers.")
     private List<String> classNames = List.of();
 
     @Option(
@@ -108,7 +111,19 @@ final class PictureFlags {
         Path path = path();
         return Failure.as(
                 ExitCode.DATA,
-                () -> isIdx(path) ? IdxDataset.open(path, classNames) : openFolder(path, channels, skipBroken));
+                () -> TarShards.isTar(path)
+                        ? openTar(path, channels, skipBroken)
+                        : isIdx(path) ? IdxDataset.open(path, classNames) : openFolder(path, channels, skipBroken));
+    }
+
+    private Dataset openTar(Path path, int channels, boolean skipBroken) throws IOException {
+        if (skipBroken)
+            throw new IllegalArgumentException("--skip-broken is for folders; tar files are encoded without broken"
+                    + " pictures by \"dit encode --on-broken skip\"");
+        if (classesCsv != null)
+            throw new IllegalArgumentException(
+                    "--classes-csv is for folders; the classes of tar files are numbers, which --class-names names");
+        return TarShards.open(path, new TarShardsConfig(imageSize == null ? 256 : imageSize, channels, classNames));
     }
 
     private static boolean isIdx(Path path) throws IOException {
@@ -123,7 +138,7 @@ final class PictureFlags {
     private Dataset openFolder(Path path, int channels, boolean skipBroken) throws IOException {
         if (!classNames.isEmpty())
             throw new IllegalArgumentException(
-                    "--class-names is for IDX files; the classes of a folder are named by folders or --classes-csv");
+                    "--class-names is for IDX and tar files; the classes of a folder are named by folders or --classes-csv");
         if (path.getNameCount() == 1 && !Files.exists(path))
             throw new NoSuchFileException(
                     dataPath,

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Random;
 
 /** Damages correct files in every way that random numbers find, and reads them. */
-final class Mutations {
+public final class Mutations {
     private static final long[] NUMBERS = {
         0,
         1,
@@ -34,7 +34,8 @@ final class Mutations {
 
     private Mutations() {}
 
-    interface Reader {
+    /** Reads a file. */
+    public interface Reader {
         void read(Path path) throws IOException;
     }
 
@@ -42,7 +43,7 @@ final class Mutations {
      * Reads {@code count} damaged copies of the seeds; each is read, or refused with a FormatException that names the file, within two
      * seconds.
      */
-    static void run(int count, long seed, List<byte[]> seeds, Path folder, Reader reader) throws IOException {
+    public static void run(int count, long seed, List<byte[]> seeds, Path folder, Reader reader) throws IOException {
         Random random = new Random(seed);
         Path path = folder.resolve("mutated");
         int refused = 0;
