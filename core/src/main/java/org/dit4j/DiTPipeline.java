@@ -105,8 +105,10 @@ public final class DiTPipeline implements AutoCloseable {
         Path file = weights(path);
         DiTCheckpoint.Description description = DiTCheckpoint.describe(file);
         DiT network = DiTCheckpoint.open(file);
-        network.to(chosen, false);
-        if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        try (TensorScope scope = new TensorScope()) {
+            network.to(chosen, false);
+            if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        }
         ClassNames names =
                 new ClassNames(description.classNames(), network.config().numClasses());
         return new DiTPipeline(network, true, names, description.weights(), chosen, precision, null);

@@ -3,6 +3,7 @@ package org.dit4j.cli;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
@@ -87,6 +88,7 @@ final class Failure extends RuntimeException {
         if (thrown instanceof NoSuchFileException e)
             return e.getFile() + ": " + (e.getReason() == null ? "no such file or folder" : e.getReason());
         if (thrown instanceof AccessDeniedException e) return e.getFile() + ": permission denied";
+        if (thrown instanceof FileAlreadyExistsException e) return e.getFile() + ": a file is there, not a folder";
         if (thrown instanceof NotDirectoryException e) return e.getFile() + ": not a folder";
         if (thrown instanceof FileSystemException e && e.getReason() == null)
             return e.getFile() + ": " + e.getClass().getSimpleName();

@@ -76,7 +76,7 @@ final class PictureFlags {
 
     /** Whether the path is a folder that "dit encode" made. */
     boolean isLatents() {
-        return dataPath != null && LatentCache.isCache(path());
+        return dataPath != null && !dataPath.isBlank() && LatentCache.isCache(path());
     }
 
     boolean areGlyphs() {
@@ -104,7 +104,7 @@ final class PictureFlags {
 
     /** Opens the pictures; what is wrong with them fails as {@link ExitCode#DATA}. */
     Dataset open(long seed, int channels, boolean skipBroken) {
-        if (dataPath == null)
+        if (dataPath == null || dataPath.isBlank())
             throw new IllegalArgumentException(
                     "--data-path is missing: a folder or .zip of pictures, an IDX file, or glyphs (built in)");
         if (areGlyphs()) return new Glyphs(seed, imageSize == null ? 32 : imageSize);

@@ -15,6 +15,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
+import org.dit4j.ClassNames;
 import org.dit4j.DiTPipeline;
 import org.dit4j.DiTPipeline.Precision;
 import org.dit4j.SampleRequest;
@@ -56,6 +57,28 @@ final class SampleCommand implements Callable<Integer> {
             paramLabel = "PATH",
             description = "A run folder (its newest checkpoint), a checkpoint's folder, or a safetensors file.")
     private Path ckpt;
+
+    @Option(
+            names = "--model",
+            converter = Names.Models.class,
+            completionCandidates = Names.Models.class,
+            paramLabel = "NAME",
+            description = "Refuse a checkpoint of another size, for example than DiT-S/4. Default: take any.")
+    private String model;
+
+    @Option(
+            names = "--image-size",
+            converter = Ranges.Count.class,
+            paramLabel = "PIXELS",
+            description = "Refuse a checkpoint for pictures of another size. Default: take any.")
+    private Integer imageSize;
+
+    @Option(
+            names = "--num-classes",
+            converter = Ranges.CountOrNone.class,
+            paramLabel = "N",
+            description = "Refuse a checkpoint with other classes. Default: take any.")
+    private Integer numClasses;
 
     @Option(
             names = "--class",
@@ -173,6 +196,7 @@ final class SampleCommand implements Callable<Integer> {
         try (LatentCodec codec = vae.isGiven() ? vae.open() : null;
                 DiTPipeline opened = Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, device, precision))) {
             DiTPipeline pipeline = codec == null ? opened : opened.decodedBy(codec);
+            requireModel(pipeline.config(), codec);
             requireDecoder(pipeline.config(), codec);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
@@ -186,6 +210,21 @@ final class SampleCommand implements Callable<Integer> {
 
     private List<BufferedImage> enlarged(List<BufferedImage> pictures) {
         return scale == null ? Drawing.viewable(pictures) : Drawing.enlarged(pictures, scale);
+    }
+
+    private void requireModel(DiTConfig actual, LatentCodec codec) {
+        int pixels = codec == null ? 1 : codec.downsampling();
+        DiTConfig named = model == null ? actual : DiTConfig.of(model);
+        boolean same = named.patchSize() == actual.patchSize()
+                && named.hiddenSize() == actual.hiddenSize()
+                && named.depth() == actual.depth()
+                && named.numHeads() == actual.numHeads()
+                && (imageSize == null
+                        || imageSize == pixels * actual.inputHeight() && imageSize == pixels * actual.inputWidth())
+                && (numClasses == null || numClasses == actual.numClasses());
+        if (!same)
+            throw new Failure(
+                    ExitCode.CHECKPOINT, ckpt + ": holds another model than asked for: " + ModelFlags.describe(actual));
     }
 
     private static void requireDecoder(DiTConfig model, LatentCodec codec) {
@@ -209,10 +248,20 @@ final class SampleCommand implements Callable<Integer> {
                 ? IntStream.range(0, Math.min(numClasses, MAX_DEFAULT_PICTURES))
                         .boxed()
                         .toList()
-                : classes.stream().map(pipeline.classNames()::label).toList();
+                : classes.stream()
+                        .map(given -> label(given, pipeline.classNames()))
+                        .toList();
         List<Integer> labels = new ArrayList<>();
         for (int i = 0; i < (count == null ? 1 : count); i++) labels.addAll(row);
         return labels;
+    }
+
+    private static int label(String given, ClassNames names) {
+        try {
+            return names.label(given);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(e.getMessage() + DidYouMean.hint(given, names.names()), e);
+        }
     }
 
     private SampleRequest request(DiTConfig model, List<Integer> labels) {
@@ -230,7 +279,8 @@ final class SampleCommand implements Callable<Integer> {
             List<BufferedImage> pictures,
             Frames film)
             throws IOException {
-        Path folder = out == null ? nextFolder(Path.of("samples")) : Files.createDirectories(out);
+        Path folder = Failure.as(
+                ExitCode.USAGE, () -> out == null ? nextFolder(Path.of("samples")) : Files.createDirectories(out));
         Map<String, String> text = Drawing.text(request, pipeline, ckpt.toString());
         text.put("Device", device);
         text.put("Precision", Names.flag(precision));

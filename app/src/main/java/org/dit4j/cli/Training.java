@@ -49,6 +49,7 @@ final class Training implements AutoCloseable {
         this.settings = settings;
         this.data = data;
         config = flags.config(data);
+        Trainer.requireFits(config, data);
         flags.derive(settings, config, data);
         sampling(List.of("0")); // refuses now what it would refuse when the first grid is due
     }
@@ -82,7 +83,8 @@ final class Training implements AutoCloseable {
 
     /** Trains. What there is to see goes to {@code err}. */
     RunFolder run(PrintWriter err) throws IOException {
-        RunFolder folder = RunFolder.create(flags.output.resultsDir, flags.model.name(config.model()));
+        RunFolder folder = Failure.as(
+                ExitCode.USAGE, () -> RunFolder.create(flags.output.resultsDir, flags.model.name(config.model())));
         Files.writeString(folder.config(), describe());
         err.println(data.describe());
         err.println(ModelFlags.describe(config.model()));

@@ -19,6 +19,7 @@ import org.dit4j.torch.Tensors;
  */
 public final class DiT extends Module {
     private final DiTConfig config;
+    private final TensorScope layers;
     private final Tensor posEmbed;
     private final PatchEmbed patchEmbedder;
     private final TimestepEmbedder timestepEmbedder;
@@ -32,22 +33,37 @@ public final class DiT extends Module {
      */
     public DiT(DiTConfig config) {
         this.config = config;
-        int d = config.hiddenSize(), p = config.patchSize();
-        posEmbed = register_parameter(
-                "pos_embed", SinCosPosition.table(d, config.inputHeight() / p, config.inputWidth() / p), false);
-        patchEmbedder = register_module("x_embedder", new PatchEmbed(p, config.inChannels(), d));
-        timestepEmbedder = register_module("t_embedder", new TimestepEmbedder(d));
-        labelEmbedder = config.numClasses() > 0
-                ? register_module("y_embedder", new LabelEmbedder(config.labelRows(), d))
-                : null;
-        blocks = new ModuleArray<>(this, "blocks");
-        for (int i = 0; i < config.depth(); i++)
-            blocks.add(config.block().create(d, config.numHeads(), config.mlpHidden()));
-        finalLayer = register_module(
-                "final_layer",
-                new FinalLayer(
-                        d, (long) p * p * config.outChannels(), !config.block().conditionsByTokens()));
-        initialise();
+        layers = new TensorScope();
+        try {
+            int d = config.hiddenSize(), p = config.patchSize();
+            posEmbed = register_parameter(
+                    "pos_embed", SinCosPosition.table(d, config.inputHeight() / p, config.inputWidth() / p), false);
+            patchEmbedder = register_module("x_embedder", new PatchEmbed(p, config.inChannels(), d));
+            timestepEmbedder = register_module("t_embedder", new TimestepEmbedder(d));
+            labelEmbedder = config.numClasses() > 0
+                    ? register_module("y_embedder", new LabelEmbedder(config.labelRows(), d))
+                    : null;
+            blocks = new ModuleArray<>(this, "blocks");
+            for (int i = 0; i < config.depth(); i++)
+                blocks.add(config.block().create(d, config.numHeads(), config.mlpHidden()));
+            finalLayer = register_module(
+                    "final_layer",
+                    new FinalLayer(
+                            d,
+                            (long) p * p * config.outChannels(),
+                            !config.block().conditionsByTokens()));
+            initialise();
+        } finally {
+            layers.suspend();
+        }
+    }
+
+    /** Frees the layers with the network. */
+    @Override
+    public boolean releaseReference() {
+        boolean last = super.releaseReference();
+        if (last) layers.close();
+        return last;
     }
 
     public DiTConfig config() {

@@ -3,8 +3,8 @@ package org.dit4j.torch;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
-import org.bytedeco.pytorch.IdentityImpl;
 import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.ModuleListImpl;
 
 /**
  * Submodules "name.0", "name.1", … of a module, and a Java list to loop over: LibTorch gives children back as plain modules, never as the
@@ -16,8 +16,9 @@ public final class ModuleArray<M extends Module> implements Iterable<M> {
 
     /** Registers an empty list called {@code name} in {@code owner}. */
     public ModuleArray(Module owner, String name) {
-        // LibTorch calls a new Module() back in Java, where it is gone once nobody but the owner's native side holds it
-        parent = owner.register_module(name, new IdentityImpl());
+        // LibTorch's own class: of a Module made here, LibTorch calls the Java half (to, train, …), which is garbage
+        // once nobody holds it
+        parent = owner.register_module(name, new ModuleListImpl());
     }
 
     /** Appends a module under the next number. */
