@@ -21,7 +21,6 @@ import org.dit4j.checkpoint.TrainState;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
@@ -71,6 +70,7 @@ public final class DiTPipeline implements AutoCloseable {
     private DiTPipeline(
             DiT network,
             boolean owned,
+            GaussianDiffusion diffusion,
             ClassNames classNames,
             String weights,
             Device device,
@@ -82,7 +82,7 @@ public final class DiTPipeline implements AutoCloseable {
         this.classNames = classNames;
         this.device = device;
         this.precision = precision;
-        this.diffusion = diffusion(network.config());
+        this.diffusion = diffusion;
         this.decoder = decoder;
     }
 
@@ -104,6 +104,7 @@ public final class DiTPipeline implements AutoCloseable {
         Device chosen = Backend.device(device);
         Path file = weights(path);
         DiTCheckpoint.Description description = DiTCheckpoint.describe(file);
+        GaussianDiffusion diffusion = diffusion(file, description);
         DiT network = DiTCheckpoint.open(file);
         try (TensorScope scope = new TensorScope()) {
             network.to(chosen, false);
@@ -111,13 +112,13 @@ public final class DiTPipeline implements AutoCloseable {
         }
         ClassNames names =
                 new ClassNames(description.classNames(), network.config().numClasses());
-        return new DiTPipeline(network, true, names, description.weights(), chosen, precision, null);
+        return new DiTPipeline(network, true, diffusion, names, description.weights(), chosen, precision, null);
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
-    public static DiTPipeline of(DiT network, List<String> classNames, String device) {
+    public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
         ClassNames names = new ClassNames(classNames, network.config().numClasses());
-        return new DiTPipeline(network, false, names, "", Backend.device(device), Precision.FP32, null);
+        return new DiTPipeline(network, false, diffusion, names, "", Backend.device(device), Precision.FP32, null);
     }
 
     /**
@@ -145,13 +146,29 @@ public final class DiTPipeline implements AutoCloseable {
     }
 
     private DiTPipeline decodedBy(UnaryOperator<Tensor> decoder) {
-        return new DiTPipeline(network, owned, classNames, weights, device, precision, decoder);
+        return new DiTPipeline(network, owned, diffusion, classNames, weights, device, precision, decoder);
     }
 
     private void requireChannels(int channels) {
         if (channels != config().inChannels())
             throw new IllegalArgumentException("the model draws " + config().inChannels()
                     + " channels, the autoencoder has latents of " + channels);
+    }
+
+    private static GaussianDiffusion diffusion(Path file, DiTCheckpoint.Description description)
+            throws FormatException {
+        GaussianDiffusion diffusion;
+        try {
+            diffusion = GaussianDiffusion.parse(description.diffusion());
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(file, e.getMessage(), e);
+        }
+        if (diffusion.variance().isLearned() != description.model().learnSigma())
+            throw new FormatException(
+                    file,
+                    "says that its diffusion is \"" + description.diffusion() + "\", but its model predicts "
+                            + (description.model().learnSigma() ? "a" : "no") + " variance");
+        return diffusion;
     }
 
     /** The file of weights that a path means. */
@@ -169,14 +186,9 @@ public final class DiTPipeline implements AutoCloseable {
                                 + ") or a safetensors file"));
     }
 
-    /** The published diffusion; for a network that predicts no variance, with the fixed large one (Ho et al. 2020). */
-    public static GaussianDiffusion diffusion(DiTConfig config) {
-        if (config.learnSigma()) return GaussianDiffusion.published();
-        return GaussianDiffusion.of(
-                NoiseSchedule.LINEAR.betas(1000),
-                GaussianDiffusion.Prediction.NOISE,
-                GaussianDiffusion.Variance.FIXED_LARGE,
-                GaussianDiffusion.LossType.MSE);
+    /** The diffusion that the network was trained on. */
+    public GaussianDiffusion diffusion() {
+        return diffusion;
     }
 
     public DiTConfig config() {

@@ -37,7 +37,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
             EncodeCommand.class,
             TrainCommand.class,
             SampleCommand.class,
-            InfoCommand.class
+            InfoCommand.class,
+            BenchCommand.class
         })
 public final class Main {
     static {

@@ -10,6 +10,8 @@ import java.util.Map;
 import java.util.function.Function;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import picocli.CommandLine.ITypeConverter;
@@ -68,6 +70,20 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
     static final class Samplers extends Constants<SampleRequest.Sampler> {
         Samplers() {
             super(SampleRequest.Sampler.values());
+        }
+    }
+
+    /** What a network predicts. */
+    static final class Predictions extends Constants<GaussianDiffusion.Prediction> {
+        Predictions() {
+            super(GaussianDiffusion.Prediction.values());
+        }
+    }
+
+    /** Noise schedules. */
+    static final class Schedules extends Constants<NoiseSchedule> {
+        Schedules() {
+            super(NoiseSchedule.values());
         }
     }
 

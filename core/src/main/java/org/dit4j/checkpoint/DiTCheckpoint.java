@@ -22,8 +22,14 @@ import org.dit4j.torch.TensorScope;
  * can be moved alone.
  */
 public final class DiTCheckpoint {
+    /** What a file without a word about it was trained on. */
+    private static final String PUBLISHED_DIFFUSION = "linear 1000 noise learned_range";
+
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final String MODEL = "dit4j.model", CLASSES = "dit4j.classes", WEIGHTS = "dit4j.weights";
+    private static final String MODEL = "dit4j.model",
+            DIFFUSION = "dit4j.diffusion",
+            CLASSES = "dit4j.classes",
+            WEIGHTS = "dit4j.weights";
 
     static {
         Backend.configure();
@@ -36,9 +42,10 @@ public final class DiTCheckpoint {
      *
      * @param model the network
      * @param classNames one per class, or empty
+     * @param diffusion what the network was trained to undo, as {@code GaussianDiffusion.text} writes it
      * @param weights how they came about, for people: "EMA 0.9999 after 400000 steps"
      */
-    public record Description(DiTConfig model, List<String> classNames, String weights) {
+    public record Description(DiTConfig model, List<String> classNames, String diffusion, String weights) {
         public Description {
             classNames = List.copyOf(classNames);
         }
@@ -53,6 +60,7 @@ public final class DiTCheckpoint {
             } catch (JsonProcessingException e) {
                 throw new IllegalStateException(e); // plain numbers and strings
             }
+            metadata.put(DIFFUSION, diffusion);
             metadata.put(WEIGHTS, weights);
             return metadata;
         }
@@ -72,6 +80,7 @@ public final class DiTCheckpoint {
             return new Description(
                     JSON.readValue(metadata.get(MODEL), DiTConfig.class),
                     JSON.readValue(metadata.getOrDefault(CLASSES, "[]"), new TypeReference<List<String>>() {}),
+                    metadata.getOrDefault(DIFFUSION, PUBLISHED_DIFFUSION),
                     metadata.getOrDefault(WEIGHTS, ""));
         } catch (JsonProcessingException e) {
             Throwable reason = e.getCause() instanceof IllegalArgumentException cause ? cause : e;
@@ -99,10 +108,12 @@ public final class DiTCheckpoint {
     }
 
     /** Writes {@code network} so that {@code file} is always whole. */
-    public static void write(Path file, DiT network, List<String> classNames, String weights) throws IOException {
+    public static void write(Path file, DiT network, List<String> classNames, String diffusion, String weights)
+            throws IOException {
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> state = StateDict.of(network);
-            Safetensors.write(file, state, new Description(network.config(), classNames, weights).metadata());
+            Safetensors.write(
+                    file, state, new Description(network.config(), classNames, diffusion, weights).metadata());
         }
     }
 }
