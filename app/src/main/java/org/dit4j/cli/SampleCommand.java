@@ -195,9 +195,9 @@ final class SampleCommand implements Callable<Integer> {
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
         try (LatentCodec codec = vae.isGiven() ? vae.open() : null;
                 DiTPipeline opened = Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, device, precision))) {
+            requireModel(opened.config(), codec);
+            requireDecoder(opened.config(), codec);
             DiTPipeline pipeline = codec == null ? opened : opened.decodedBy(codec);
-            requireModel(pipeline.config(), codec);
-            requireDecoder(pipeline.config(), codec);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
             Frames film = frames ? new Frames(pipeline, request) : null;
