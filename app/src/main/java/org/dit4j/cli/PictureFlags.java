@@ -28,10 +28,11 @@ final class PictureFlags {
             names = "--data-path",
             paramLabel = "PATH",
             description = {
-                "glyphs: ten kinds of shapes, built in.",
+                "glyphs: ten kinds of shapes, built in; to train on.",
                 "A folder or .zip: PNG and JPEG pictures, in one folder for each class.",
                 "An IDX file or its folder: grey pictures, as MNIST and Fashion-MNIST have them.",
-                "WebDataset's tar files: a folder of them, one, or several as in train-{000000..000146}.tar."
+                "WebDataset's tar files: a folder of them, one, or several as in train-{000000..000146}.tar.",
+                "A folder that \"dit encode\" made: latents; to train on."
             })
     private String dataPath;
 
