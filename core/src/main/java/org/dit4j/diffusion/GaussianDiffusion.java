@@ -84,6 +84,7 @@ public final class GaussianDiffusion implements Objective {
     }
 
     private static final String CUSTOM = "";
+    private static final Map<String, GaussianDiffusion> PARSED = new ConcurrentHashMap<>();
 
     private final String schedule;
     private final double[] originalBetas;
@@ -166,11 +167,16 @@ public final class GaussianDiffusion implements Objective {
     }
 
     /**
-     * The diffusion that {@link #text} wrote, with the loss {@link LossType#MSE}.
+     * The diffusion that {@link #text} wrote, with the loss {@link LossType#MSE}; the same object for the same
+     * text, since its tables stay on the devices that it was used on.
      *
      * @throws IllegalArgumentException if it is not understood
      */
     public static GaussianDiffusion parse(String text) {
+        return PARSED.computeIfAbsent(text, GaussianDiffusion::parsed);
+    }
+
+    private static GaussianDiffusion parsed(String text) {
         String[] parts = text.split(" ");
         if (parts.length != 4 || !parts[1].matches("\\d{1,6}"))
             throw new IllegalArgumentException(
