@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.Random;
 
 /** Damages correct files in every way that random numbers find, and reads them. */
-final class Mutations {
+public final class Mutations {
     private static final long[] NUMBERS = {
         0,
         1,
@@ -38,7 +38,8 @@ final class Mutations {
 
     private Mutations() {}
 
-    interface Reader {
+    /** Reads a file. */
+    public interface Reader {
         void read(Path path) throws IOException;
     }
 
@@ -46,7 +47,7 @@ final class Mutations {
      * Reads the seeds, which are correct, and {@code count} damaged copies of them; each is read, or refused with a FormatException that
      * names the file, within two seconds of the processor's time.
      */
-    static void run(int count, long seed, List<byte[]> seeds, Path folder, Reader reader) throws IOException {
+    public static void run(int count, long seed, List<byte[]> seeds, Path folder, Reader reader) throws IOException {
         Random random = new Random(seed);
         Path path = folder.resolve("mutated");
         for (byte[] file : seeds) reader.read(Files.write(path, file)); // correct, or their mutants prove little
