@@ -37,6 +37,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
             EncodeCommand.class,
             TrainCommand.class,
             SampleCommand.class,
+            VerifyCommand.class,
             InfoCommand.class,
             BenchCommand.class
         })

@@ -3,7 +3,8 @@ package org.dit4j.cli;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -14,6 +15,8 @@ import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.io.AtomicFile;
 import org.dit4j.io.Images;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.LossCurve;
@@ -22,6 +25,7 @@ import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
 import org.dit4j.train.LatentEncoder;
 import org.dit4j.train.RunFolder;
+import org.dit4j.train.RunIdentity;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.TrainingListener;
@@ -82,22 +86,40 @@ final class Training implements AutoCloseable {
                 + (codec == null ? "" : " --vae " + SampleCommand.quoted(flags.data.vae.path()));
     }
 
-    /** Trains. What there is to see goes to {@code err}. */
+    /** Trains, or goes on with the run that the flags mean. What there is to see goes to {@code err}. */
     RunFolder run(PrintWriter err) throws IOException {
+        GaussianDiffusion diffusion = flags.model.diffusion();
         RunFolder folder = Failure.as(
-                ExitCode.USAGE, () -> RunFolder.create(flags.output.resultsDir, flags.model.name(config.model())));
-        Files.writeString(folder.config(), describe());
+                ExitCode.USAGE,
+                () -> flags.output.folder(flags.model.name(config.model()), RunIdentity.of(config, diffusion, data)));
         err.println(data.describe());
         err.println(ModelFlags.describe(config.model()));
         err.println("run folder: " + folder.path());
         err.flush();
-        try (Trainer trainer = new Trainer(config, flags.model.diffusion(), data);
-                Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps())) {
-            Watcher watcher = new Watcher(folder, progress);
-            new TrainingRun(trainer, folder, classNames(), flags.output.cadence(), watcher).run();
-            watcher.curve.write(folder.path().resolve("loss.png"));
+        try (TrainingRun run = Failure.as(
+                ExitCode.CHECKPOINT,
+                () -> TrainingRun.open(
+                        folder, config, diffusion, data, flags.output.cadence(), flags.output.safety()))) {
+            if (run.trainer().steps() > 0) err.println(goesOn(run.trainer().steps()));
+            err.flush();
+            AtomicFile.write(
+                    folder.config(),
+                    channel -> channel.write(ByteBuffer.wrap(describe().getBytes(StandardCharsets.UTF_8))));
+            try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
+                    Signals signals = Signals.handle(run::stop)) {
+                Watcher watcher = new Watcher(folder, progress);
+                run.loggedLosses().forEach(watcher.curve::add);
+                if (run.run(watcher) == TrainingRun.Ending.STOPPED)
+                    throw signals.stopped(run.trainer().steps());
+                watcher.curve.write(folder.path().resolve("loss.png"));
+            }
         }
         return folder;
+    }
+
+    private String goesOn(long steps) {
+        if (steps < config.maxSteps()) return "goes on after step " + steps;
+        return "has its " + steps + " steps already; more with --max-steps, another run with --resume never";
     }
 
     /** One per label; none for an unconditional model. */

@@ -201,7 +201,7 @@ class BadInputTest {
                 "USAGE | --config=nowhere.yaml | nowhere.yaml: no such file or folder",
                 "USAGE | --config=$RECIPE | wrong.yaml:1:1: unknown key \"modle\"; did you mean model?",
                 "USAGE | --results-dir=$TEXT | $TEXT: a file is there, not a folder",
-                "DIVERGED | --learning-rate=1e30 --max-steps=9 | the loss is NaN at step",
+                "DIVERGED | --learning-rate=1e30 --max-steps=9 | weights are no longer finite at step 9, and there is no checkpoint; lower",
             })
     void trainingSaysWhatIsWrong(ExitCode exitCode, String flags, String message) {
         String results = flags.contains("--results-dir") ? "" : "--results-dir=" + folder.resolve("out") + " ";

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -160,12 +161,26 @@ public final class Safetensors {
      * @throws IllegalArgumentException if a dtype has no name in this format, or a tensor is called {@code __metadata__}
      */
     public static void write(Path path, Map<String, Tensor> tensors, Map<String, String> metadata) throws IOException {
+        AtomicFile.write(path, channel -> write(channel, tensors, metadata));
+    }
+
+    /**
+     * As {@link #write(Path, Map, Map)}, to a channel, at its position; it takes {@link #size} bytes.
+     *
+     * @throws IllegalArgumentException if a dtype has no name in this format, or a tensor is called {@code __metadata__}
+     */
+    public static void write(WritableByteChannel channel, Map<String, Tensor> tensors, Map<String, String> metadata)
+            throws IOException {
         byte[] header = SafetensorsHeader.encode(tensors, metadata);
-        AtomicFile.write(path, channel -> {
-            ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
-            TensorBytes.writeFully(
-                    channel, start.putLong(header.length).put(header).flip());
-            for (Tensor tensor : tensors.values()) TensorBytes.write(channel, tensor);
-        });
+        ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
+        TensorBytes.writeFully(channel, start.putLong(header.length).put(header).flip());
+        for (Tensor tensor : tensors.values()) TensorBytes.write(channel, tensor);
+    }
+
+    /** The bytes of the file that {@link #write(Path, Map, Map)} would write; the tensors are at its end, one after another. */
+    public static long size(Map<String, Tensor> tensors, Map<String, String> metadata) throws IOException {
+        long size = 8 + SafetensorsHeader.encode(tensors, metadata).length;
+        for (Tensor tensor : tensors.values()) size += tensor.nbytes();
+        return size;
     }
 }
