@@ -34,10 +34,11 @@ import picocli.CommandLine.UnmatchedArgumentException;
         },
         subcommands = {
             DemoCommand.class,
+            EncodeCommand.class,
             TrainCommand.class,
             SampleCommand.class,
-            InfoCommand.class,
             VerifyCommand.class,
+            InfoCommand.class,
             BenchCommand.class
         })
 public final class Main {

@@ -14,6 +14,7 @@ import java.util.stream.IntStream;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Dataset;
+import org.dit4j.data.LatentCache;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.Images;
@@ -22,12 +23,15 @@ import org.dit4j.report.LossCurve;
 import org.dit4j.report.Progress;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
+import org.dit4j.train.LatentEncoder;
 import org.dit4j.train.RunFolder;
 import org.dit4j.train.RunIdentity;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.TrainingListener;
 import org.dit4j.train.TrainingRun;
+import org.dit4j.vae.LatentCodec;
+import org.dit4j.vae.LinearRgb;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples and a curve. */
@@ -37,9 +41,14 @@ final class Training implements AutoCloseable {
     private final TrainFlags flags;
     private final Settings settings;
     private final Dataset data;
+    /** Null where the model draws pixels, or none was given. */
+    private final LatentCodec codec;
+
     private final TrainConfig config;
 
-    private Training(TrainFlags flags, Settings settings, Dataset data) {
+    private Training(TrainFlags flags, Settings settings, Dataset data, LatentCodec codec) {
+        this.codec = codec;
+        if (codec != null && data instanceof LatentCache latents) LatentEncoder.requireMadeBy(codec, latents.header());
         this.flags = flags;
         this.settings = settings;
         this.data = data;
@@ -54,9 +63,12 @@ final class Training implements AutoCloseable {
         Settings settings = Settings.resolve(command, recipe);
         Failure.as(ExitCode.DEVICE, () -> Backend.device(flags.device()));
         Dataset data = flags.data.open(flags.seed());
+        LatentCodec codec = null;
         try {
-            return new Training(flags, settings, data);
+            if (flags.data.vae.isGiven()) codec = flags.data.vae.open();
+            return new Training(flags, settings, data, codec);
         } catch (RuntimeException e) {
+            if (codec != null) codec.close();
             data.close();
             throw e;
         }
@@ -70,7 +82,8 @@ final class Training implements AutoCloseable {
     /** The command that samples from a run. */
     String sampleCommand(RunFolder folder) {
         return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit"))) + " sample --ckpt "
-                + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed();
+                + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed()
+                + (codec == null ? "" : " --vae " + SampleCommand.quoted(flags.data.vae.path()));
     }
 
     /** Trains, or goes on with the run that the flags mean. What there is to see goes to {@code err}. */
@@ -129,8 +142,19 @@ final class Training implements AutoCloseable {
                 .toList();
     }
 
+    /** Latents are decoded by the autoencoder, or else shown in the colours that were fitted when they were encoded. */
+    private DiTPipeline drawing(DiTPipeline pipeline) {
+        if (!(data instanceof LatentCache latents)) return pipeline;
+        if (codec != null) return pipeline.decodedBy(codec);
+        List<Double> colours = latents.linearRgb()
+                .orElseThrow(() -> new IllegalStateException("these latents have no preview colours; give the"
+                        + " autoencoder for grids of samples (--vae), or --sample-every 0"));
+        return pipeline.decodedBy(new LinearRgb(latents.channels(), colours));
+    }
+
     @Override
     public void close() throws IOException {
+        if (codec != null) codec.close();
         data.close();
     }
 
@@ -168,7 +192,7 @@ final class Training implements AutoCloseable {
             SampleRequest request = sampling(classes);
             Path file = folder.samples().resolve(String.format(Locale.ROOT, "step-%07d.png", trainer.steps()));
             try (DiTPipeline pipeline =
-                    DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device())) {
+                    drawing(DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device()))) {
                 List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));
                 List<String> captions = columns.stream()
                         .map(label ->

@@ -24,7 +24,7 @@ import org.dit4j.torch.Backend;
  *
  * <p>Checked as strictly as the original reader in Rust: no gap, overlap or rest in the data, no overflow, sizes equal to shape times
  * dtype, metadata of strings. Stricter than it: a tensor named twice is refused (the format forbids it, the original takes the last), the
- * header begins with its brace, a tensor is a JSON object (not an array of its fields), and there are at most 1,000,000 tensors of at most
+ * header begins with its brace, truth values are 0 or 1, a tensor is a JSON object (not an array of its fields), and there are at most 1,000,000 tensors of at most
  * 64 dimensions. The dtypes F4, F6_E2M3 and F6_E3M2, smaller than a byte, are not read.
  */
 public final class Safetensors {
@@ -99,6 +99,7 @@ public final class Safetensors {
                 Tensor tensor = TensorBytes.empty(path.toString(), key, entry.dtype(), shape);
                 tensors.put(key, tensor);
                 TensorBytes.read(path.toString(), channel, header.dataOffset() + entry.begin(), tensor);
+                TensorBytes.requireTruth(path.toString(), key, tensor);
             }
         } catch (IOException | RuntimeException e) {
             TensorBytes.close(tensors);
