@@ -8,8 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
@@ -36,6 +35,8 @@ import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
+import org.dit4j.vae.LatentCodec;
+import org.dit4j.vae.LinearRgb;
 
 /**
  * A trained model that draws pictures. Any number of threads may ask it at once; each gets the pictures that it would get alone. Close it
@@ -45,8 +46,7 @@ public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
     public static final int MAX_BATCH = 64;
 
-    /** By their text. Shared: each keeps its tables on the devices where they were used. */
-    private static final Map<String, GaussianDiffusion> DIFFUSIONS = new ConcurrentHashMap<>();
+    private static final int DECODED_AT_ONCE = 8;
 
     /** What the network computes in. */
     public enum Precision {
@@ -64,22 +64,26 @@ public final class DiTPipeline implements AutoCloseable {
     private final Device device;
     private final Precision precision;
     private final GaussianDiffusion diffusion;
+    /** From latents to pictures; null where the model draws pixels. */
+    private final UnaryOperator<Tensor> decoder;
 
     private DiTPipeline(
             DiT network,
             boolean owned,
             GaussianDiffusion diffusion,
-            List<String> classNames,
+            ClassNames classNames,
             String weights,
             Device device,
-            Precision precision) {
+            Precision precision,
+            UnaryOperator<Tensor> decoder) {
         this.network = network;
         this.owned = owned;
         this.weights = weights;
-        this.classNames = new ClassNames(classNames, network.config().numClasses());
+        this.classNames = classNames;
         this.device = device;
         this.precision = precision;
         this.diffusion = diffusion;
+        this.decoder = decoder;
     }
 
     /**
@@ -106,20 +110,56 @@ public final class DiTPipeline implements AutoCloseable {
             network.to(chosen, false);
             if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
         }
-        return new DiTPipeline(
-                network, true, diffusion, description.classNames(), description.weights(), chosen, precision);
+        ClassNames names =
+                new ClassNames(description.classNames(), network.config().numClasses());
+        return new DiTPipeline(network, true, diffusion, names, description.weights(), chosen, precision, null);
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
     public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
-        return new DiTPipeline(network, false, diffusion, classNames, "", Backend.device(device), Precision.FP32);
+        ClassNames names = new ClassNames(classNames, network.config().numClasses());
+        return new DiTPipeline(network, false, diffusion, names, "", Backend.device(device), Precision.FP32, null);
+    }
+
+    /**
+     * The same model, whose latents {@code codec} decodes: it is moved to this pipeline's device, and stays the caller's to close. Use this
+     * pipeline in place of the one it is made of, and close either.
+     *
+     * @throws IllegalArgumentException if the model's latents have another number of channels than the codec's
+     */
+    public DiTPipeline decodedBy(LatentCodec codec) {
+        requireChannels(codec.channels());
+        try (TensorScope scope = new TensorScope()) {
+            codec.to(device, ScalarType.Float);
+        }
+        return decodedBy(codec.sliced(DECODED_AT_ONCE)::decode);
+    }
+
+    /**
+     * The same model, whose latents are shown as small pictures, one pixel for each of theirs.
+     *
+     * @throws IllegalArgumentException as {@link #decodedBy(LatentCodec)}
+     */
+    public DiTPipeline decodedBy(LinearRgb colours) {
+        requireChannels(colours.channels());
+        return decodedBy(colours::preview);
+    }
+
+    private DiTPipeline decodedBy(UnaryOperator<Tensor> decoder) {
+        return new DiTPipeline(network, owned, diffusion, classNames, weights, device, precision, decoder);
+    }
+
+    private void requireChannels(int channels) {
+        if (channels != config().inChannels())
+            throw new IllegalArgumentException("the model draws " + config().inChannels()
+                    + " channels, the autoencoder has latents of " + channels);
     }
 
     private static GaussianDiffusion diffusion(Path file, DiTCheckpoint.Description description)
             throws FormatException {
         GaussianDiffusion diffusion;
         try {
-            diffusion = DIFFUSIONS.computeIfAbsent(description.diffusion(), GaussianDiffusion::parse);
+            diffusion = GaussianDiffusion.parse(description.diffusion());
         } catch (IllegalArgumentException e) {
             throw new FormatException(file, e.getMessage(), e);
         }
@@ -178,6 +218,9 @@ public final class DiTPipeline implements AutoCloseable {
      * @throws java.util.concurrent.CancellationException if the listener ends it
      */
     public List<BufferedImage> sample(SampleRequest request, StepListener listener) {
+        if (decoder == null && config().inChannels() != 1 && config().inChannels() != 3)
+            throw new IllegalStateException("this model draws latents of " + config().inChannels()
+                    + " channels; give the autoencoder that decodes them (--vae)");
         long[] labels = labels(request);
         GaussianDiffusion spaced = diffusion.spaced(request.steps());
         Denoiser denoiser = guided(request);
@@ -191,10 +234,17 @@ public final class DiTPipeline implements AutoCloseable {
                         : Condition.of(Tensors.to(
                                 Tensors.of(Arrays.copyOfRange(labels, from, from + indices.length), indices.length),
                                 device));
-                pictures.addAll(Images.fromTensor(solve(request, spaced, denoiser, condition, indices, listener)));
+                pictures.addAll(pictures(solve(request, spaced, denoiser, condition, indices, listener)));
             }
         }
         return pictures;
+    }
+
+    /** What the network works on, (N, C, H, W), as pictures: for the previews of a listener. */
+    public List<BufferedImage> pictures(Tensor latents) {
+        try (TensorScope scope = new TensorScope()) {
+            return Images.fromTensor(decoder == null ? latents : decoder.apply(latents));
+        }
     }
 
     private long[] labels(SampleRequest request) {
@@ -246,7 +296,7 @@ public final class DiTPipeline implements AutoCloseable {
                         config.inputWidth()),
                 device);
         StepNoise noise = StepNoise.byIndex(request.seed(), indices);
-        boolean clip = true; // pixels lie in [−1, 1]; latents would not be clipped
+        boolean clip = decoder == null; // pixels lie in [−1, 1], latents do not
         return switch (request.sampler()) {
             case DDPM -> Solvers.ddpm(denoiser, spaced, start, condition, noise, clip, listener);
             case DDIM -> Solvers.ddim(denoiser, spaced, start, condition, request.eta(), noise, clip, listener);

@@ -23,7 +23,9 @@ import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
+import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
+import org.dit4j.vae.LatentCodec;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -143,13 +145,13 @@ final class SampleCommand implements Callable<Integer> {
             description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
     private String device = "auto";
 
+    @Mixin
+    private final VaeFlag vae = new VaeFlag();
+
     @Option(
-            names = "--vae",
-            converter = Names.Vaes.class,
-            completionCandidates = Names.Vaes.class,
-            paramLabel = "NAME",
-            description = "none: the model works on pixels. Default: ${DEFAULT-VALUE}.")
-    private String vae = "none";
+            names = "--frames",
+            description = "Also write denoising.gif: what the model takes the grid to be, step by step.")
+    private boolean frames;
 
     @Option(
             names = "--out",
@@ -190,41 +192,48 @@ final class SampleCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        Names.Vaes.requireNone(vae);
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
-        try (DiTPipeline pipeline = Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, device, precision))) {
-            requireModel(pipeline.config());
-            requirePixels(pipeline.config());
+        try (LatentCodec codec = vae.isGiven() ? vae.open() : null;
+                DiTPipeline opened = Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, device, precision))) {
+            requireModel(opened.config(), codec);
+            requireDecoder(opened.config(), codec);
+            DiTPipeline pipeline = codec == null ? opened : opened.decodedBy(codec);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
-            List<BufferedImage> pictures =
-                    Drawing.draw(pipeline, request, spec.commandLine().getErr());
-            write(
-                    pipeline,
-                    request,
-                    labels,
-                    scale == null ? Drawing.viewable(pictures) : Drawing.enlarged(pictures, scale));
+            Frames film = frames ? new Frames(pipeline, request) : null;
+            List<BufferedImage> pictures = Drawing.draw(
+                    pipeline, request, spec.commandLine().getErr(), film == null ? StepListener.NONE : film);
+            write(pipeline, request, labels, enlarged(pictures), film);
         }
         return ExitCode.DONE.code;
     }
 
-    private void requireModel(DiTConfig actual) {
+    private List<BufferedImage> enlarged(List<BufferedImage> pictures) {
+        return scale == null ? Drawing.viewable(pictures) : Drawing.enlarged(pictures, scale);
+    }
+
+    private void requireModel(DiTConfig actual, LatentCodec codec) {
+        int pixels = codec == null ? 1 : codec.downsampling();
         DiTConfig named = model == null ? actual : DiTConfig.of(model);
         boolean same = named.patchSize() == actual.patchSize()
                 && named.hiddenSize() == actual.hiddenSize()
                 && named.depth() == actual.depth()
                 && named.numHeads() == actual.numHeads()
-                && (imageSize == null || imageSize == actual.inputHeight() && imageSize == actual.inputWidth())
+                && (imageSize == null
+                        || imageSize == pixels * actual.inputHeight() && imageSize == pixels * actual.inputWidth())
                 && (numClasses == null || numClasses == actual.numClasses());
         if (!same)
             throw new Failure(
                     ExitCode.CHECKPOINT, ckpt + ": holds another model than asked for: " + ModelFlags.describe(actual));
     }
 
-    private static void requirePixels(DiTConfig model) {
-        if (model.inChannels() != 1 && model.inChannels() != 3)
+    private static void requireDecoder(DiTConfig model, LatentCodec codec) {
+        boolean pixels = model.inChannels() == 1 || model.inChannels() == 3;
+        if (!pixels && codec == null)
             throw new IllegalArgumentException("this model works on latents of " + model.inChannels()
-                    + " channels, which an autoencoder has to decode; there is none yet");
+                    + " channels; give the autoencoder that decodes them: --vae PATH");
+        if (pixels && codec != null)
+            throw new IllegalArgumentException("--vae: this model works on pixels; leave it out");
     }
 
     /** The label of each picture, all classes of the first row first; zeros for an unconditional model. */
@@ -263,15 +272,22 @@ final class SampleCommand implements Callable<Integer> {
         return cfgInterval == null ? request : request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
     }
 
-    private void write(DiTPipeline pipeline, SampleRequest request, List<Integer> labels, List<BufferedImage> pictures)
+    private void write(
+            DiTPipeline pipeline,
+            SampleRequest request,
+            List<Integer> labels,
+            List<BufferedImage> pictures,
+            Frames film)
             throws IOException {
         Path folder = Failure.as(
                 ExitCode.USAGE, () -> out == null ? nextFolder(Path.of("samples")) : Files.createDirectories(out));
         Map<String, String> text = Drawing.text(request, pipeline, ckpt.toString());
         text.put("Device", device);
         text.put("Precision", Names.flag(precision));
+        if (vae.isGiven()) text.put("Autoencoder", vae.path().toString());
         Path grid = folder.resolve("grid.png");
         Images.writePng(grid, grid(pipeline, labels, pictures), text);
+        if (film != null) film.write(folder.resolve("denoising.gif"), frame -> grid(pipeline, labels, enlarged(frame)));
         List<Picture> written = new ArrayList<>();
         for (int i = 0; i < pictures.size(); i++) {
             Integer label = pipeline.config().numClasses() == 0 ? null : labels.get(i);
