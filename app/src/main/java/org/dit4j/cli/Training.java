@@ -123,7 +123,7 @@ final class Training implements AutoCloseable {
     }
 
     /** One per label; none for an unconditional model. */
-    private List<String> classNames() {
+    List<String> classNames() {
         return config.model().numClasses() == 0 ? List.of() : data.classNames();
     }
 
