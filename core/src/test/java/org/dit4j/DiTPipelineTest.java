@@ -206,12 +206,12 @@ class DiTPipelineTest {
             }
         };
         everything.run();
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         everything.run();
         assertEquals(before, Pointer.totalCount());
         long[] inside = {0};
         pipeline.sample(request("ash"), step -> {
-            inside[0] = Pointer.totalCount();
+            inside[0] = NativeObjects.settled();
             return true;
         });
         assertTrue(inside[0] > before, "or the counter is blind");

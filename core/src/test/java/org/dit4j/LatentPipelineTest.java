@@ -75,7 +75,7 @@ class LatentPipelineTest {
     void drawingThroughACodecFreesAll() {
         try (DiTPipeline pipeline = latents().decodedBy(codec)) {
             pipeline.sample(REQUEST);
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             pipeline.sample(REQUEST);
             assertEquals(before, Pointer.totalCount());
         }

@@ -21,6 +21,7 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.NativeObjects;
 import org.dit4j.checkpoint.FaultyDisk.Loss;
 import org.dit4j.checkpoint.TrainState.Part;
 import org.dit4j.checkpoint.TrainState.Retention;
@@ -323,7 +324,7 @@ class TrainStateTest {
     void savingFreesWhatItMakes() throws IOException {
         Map<String, Part> parts = parts(1);
         TrainState.save(folder(), 1, parts, Map.of(), TWO);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         TrainState.save(folder(), 2, parts, Map.of(), TWO);
         assertEquals(before, Pointer.totalCount());
     }

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import org.bytedeco.javacpp.Pointer;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.Test;
@@ -174,7 +175,7 @@ class BatchLoaderTest {
     void aBatchBelongsToTheScopeOfTheCaller() throws IOException {
         try (BatchLoader loader = new BatchLoader(new Glyphs(0), LoaderConfig.of(0, 8))) {
             for (int warmUp = 0; warmUp < 4; warmUp++) copy(loader);
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             try (TensorScope scope = new TensorScope()) {
                 Batch batch = loader.next();
                 assertArrayEquals(new long[] {8, 3, 32, 32}, batch.images().shape());

@@ -7,6 +7,7 @@ import java.io.IOException;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -53,7 +54,7 @@ class GlyphClassifierTest {
     @Test
     void classifyingFreesWhatItMakes() throws IOException {
         accuracy(1);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         accuracy(1);
         assertEquals(before, Pointer.totalCount());
     }

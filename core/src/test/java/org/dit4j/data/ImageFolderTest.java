@@ -21,6 +21,7 @@ import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import javax.imageio.ImageIO;
 import org.bytedeco.javacpp.Pointer;
+import org.dit4j.NativeObjects;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.torch.TensorScope;
@@ -311,7 +312,7 @@ class ImageFolderTest {
                             double spread = loader.next().images().std().item_double();
                             assertTrue(spread > 0.3 && spread < 0.9, "spread " + spread); // photographs
                         }
-                    long before = Pointer.totalCount();
+                    long before = NativeObjects.settled();
                     try (TensorScope scope = new TensorScope()) {
                         loader.next();
                     }

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.NativeObjects;
 import org.dit4j.io.FormatException;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
@@ -208,7 +209,7 @@ class LatentCacheTest {
 
     @Test
     void readingMakesNothingNative() throws IOException {
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         try (LatentCache cache = LatentCache.open(folder)) {
             cache.sample(1, 2, 0, true, new float[4], 0);
         }

@@ -23,6 +23,7 @@ import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.commons.compress.archivers.tar.TarConstants;
 import org.bytedeco.javacpp.Pointer;
+import org.dit4j.NativeObjects;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.io.Mutations;
@@ -426,7 +427,7 @@ class TarShardsTest {
         put("x.png", picture(1));
         put("x.cls", "0");
         Path file = write("a.tar");
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         try (TarShards shards = TarShards.open(file, EIGHT)) {
             pixels(shards, 0);
         }

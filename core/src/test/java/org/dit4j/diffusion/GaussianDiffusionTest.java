@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
+import org.dit4j.NativeObjects;
 import org.dit4j.diffusion.GaussianDiffusion.LossType;
 import org.dit4j.diffusion.GaussianDiffusion.Prediction;
 import org.dit4j.diffusion.GaussianDiffusion.Variance;
@@ -266,7 +267,7 @@ class GaussianDiffusionTest {
         // warm up: the tables of each spacing go to the device once
         diffusion.noised(x0, noise, t);
         BitsPerDim.of(diffusion.spaced("4"), StandIn.denoiser(), x0, rows, step -> noise, true);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         try (TensorScope inner = new TensorScope()) {
             Tensor xt = diffusion.noised(x0, noise, t);
             assertEquals(before + 1, Pointer.totalCount());

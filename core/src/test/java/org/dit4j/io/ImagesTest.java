@@ -24,6 +24,7 @@ import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.Tag;
@@ -271,7 +272,7 @@ class ImagesTest {
     void conversionsFreeWhatTheyMake() {
         BufferedImage image = random(8, 8, BufferedImage.TYPE_INT_RGB);
         convert(image);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         convert(image);
         assertEquals(before, Pointer.totalCount());
         try (TensorScope scope = new TensorScope()) {

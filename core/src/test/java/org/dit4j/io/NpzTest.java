@@ -19,6 +19,7 @@ import java.util.Map;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.Tag;
@@ -231,7 +232,7 @@ class NpzTest {
         Path bad = Files.write(folder.resolve("bad.npz"), file);
         Path fortran = npy("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 2), }", new byte[4]);
         read(good, bad, fortran);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         read(good, bad, fortran);
         assertEquals(before, Pointer.totalCount());
     }

@@ -20,6 +20,7 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.Tag;
@@ -314,7 +315,7 @@ class SafetensorsTest {
                         + "'b':{'dtype':'U8','shape':[0,9223372036854775807,4],'data_offsets':[1,1]}}",
                 1);
         refused(path);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         refused(path);
         assertEquals(before, Pointer.totalCount());
     }

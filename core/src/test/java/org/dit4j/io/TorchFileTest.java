@@ -22,6 +22,7 @@ import java.util.Set;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.NativeObjects;
 import org.dit4j.io.TorchFile.Namespace;
 import org.dit4j.io.TorchFile.TensorInfo;
 import org.dit4j.io.TorchFile.TorchDevice;
@@ -321,7 +322,7 @@ class TorchFileTest {
         String storage = storage("torch\nFloatStorage", "0", 4);
         Path path = file("](" + tensor(storage, 0, 4, 1) + "ctorch\nSize\ne");
         assertThrows(FormatException.class, () -> TorchFile.read(path));
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         assertThrows(FormatException.class, () -> TorchFile.read(path));
         assertEquals(before, Pointer.totalCount());
     }
@@ -331,7 +332,7 @@ class TorchFileTest {
         String storage = storage("torch\nFloatStorage", "0", 4);
         Path path = file("](" + tensor(storage, 0, 4, 1) + tensor(storage, 1, 2, 2) + "e");
         readAndFree(path);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         try (TensorScope scope = new TensorScope()) {
             TorchFile.read(path);
             assertEquals(before + 2, Pointer.totalCount());

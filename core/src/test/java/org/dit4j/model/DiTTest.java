@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -147,7 +148,7 @@ class DiTTest {
                 NoGradGuard noGrad = new NoGradGuard()) {
             Tensor x = noise(TINY, 2), t = times(20, 800), y = labels(1, 2);
             network.forward(x, t, y);
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             network.forward(x, t, y);
             assertEquals(before + 1, Pointer.totalCount());
         }

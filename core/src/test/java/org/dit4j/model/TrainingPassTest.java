@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.dit4j.Golden;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
@@ -80,7 +81,7 @@ class TrainingPassTest {
                 try (TensorScope scope = new TensorScope()) {
                     gradients(network, true, recompute);
                 }
-                long before = Pointer.totalCount();
+                long before = NativeObjects.settled();
                 try (TensorScope scope = new TensorScope()) {
                     gradients(network, true, recompute);
                 }

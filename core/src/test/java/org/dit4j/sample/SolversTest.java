@@ -15,6 +15,7 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.Golden;
+import org.dit4j.NativeObjects;
 import org.dit4j.diffusion.Coefficient;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
@@ -208,7 +209,7 @@ class SolversTest {
         Tensor start = start(1);
         solver.run(StandIn.denoiser(), TEN, start, StepNoise.byIndex(1, 1), StepListener.NONE)
                 .close();
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         int[] heard = {0};
         CancellationException stopped = assertThrows(
                 CancellationException.class,
@@ -224,7 +225,7 @@ class SolversTest {
         Tensor start = start(1, 2);
         StepNoise noise = StepNoise.byIndex(1, 1, 2);
         solver.run(StandIn.denoiser(), TEN, start, noise, StepListener.NONE).close(); // warm up
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         Denoiser guided = Guidance.classifierFree(StandIn.denoiser(), 1, 10, 3);
         try (TensorScope inner = new TensorScope()) {
             long[] most = {0};
@@ -248,7 +249,7 @@ class SolversTest {
         Solver.DDPM
                 .run(StandIn.denoiser(), full.spaced("3"), start, noise, StepListener.NONE)
                 .close();
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         Solver.DDPM
                 .run(StandIn.denoiser(), full.spaced(" 3"), start, noise, StepListener.NONE)
                 .close();
@@ -263,7 +264,7 @@ class SolversTest {
         try (TorchNoise noise = new TorchNoise(1, Backend.device("cpu"), true)) {
             Solvers.ddpm(guided, TEN, start, condition, noise, false, StepListener.NONE)
                     .close();
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             Solvers.ddpm(guided, TEN, start, condition, noise, false, StepListener.NONE)
                     .close();
             assertEquals(before, Pointer.totalCount());

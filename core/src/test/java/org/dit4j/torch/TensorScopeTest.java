@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.NativeObjects;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
@@ -19,7 +20,7 @@ class TensorScopeTest {
 
     @Test
     void theCounterOfNativeObjectsSeesATensorAndItsEnd() {
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         try (TensorScope scope = new TensorScope()) {
             Tensors.of(new float[] {1, 2}, 2);
             assertTrue(Pointer.totalCount() > before, "the counter is blind, so no leak test means anything");
@@ -29,7 +30,7 @@ class TensorScopeTest {
 
     @Test
     void aLocalResultBelongsToTheScopeAround() {
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         Tensor result;
         try (TensorScope outer = new TensorScope()) {
             result = TensorScope.local(() -> Tensors.of(new float[] {1, 2}, 2).add(Tensors.of(new float[] {3, 4}, 2)));
@@ -42,7 +43,7 @@ class TensorScopeTest {
 
     @Test
     void aKeptResultIsTheCallersToClose() {
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         Tensor kept;
         try (TensorScope outer = new TensorScope()) {
             kept = TensorScope.keeping(() -> Tensors.of(new float[] {1, 2}, 2));
@@ -54,7 +55,7 @@ class TensorScopeTest {
 
     @Test
     void withoutAnyScopeAResultIsTheCallersToClose() {
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         Tensor tensor = Tensors.of(new float[] {1, 2}, 2);
         assertEquals(before + 1, Pointer.totalCount());
         tensor.close();

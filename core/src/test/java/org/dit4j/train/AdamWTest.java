@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.LinearImpl;
 import org.dit4j.Golden;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
@@ -88,7 +89,7 @@ class AdamWTest {
                 FlatParameters parameters = new FlatParameters(layer);
                 AdamW optimizer = new AdamW(parameters, 0)) {
             optimizer.step(1e-3);
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             optimizer.step(1e-3);
             assertEquals(before, Pointer.totalCount());
         }

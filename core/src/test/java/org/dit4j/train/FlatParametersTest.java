@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.dit4j.NativeObjects;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
@@ -115,7 +116,7 @@ class FlatParametersTest {
     void closedBuffersLeaveNothing() {
         try (LinearImpl layer = Layers.linear(3, 2)) {
             new FlatParameters(layer).close();
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             new FlatParameters(layer).close();
             assertEquals(before, Pointer.totalCount());
         }

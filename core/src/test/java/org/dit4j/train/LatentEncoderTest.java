@@ -24,6 +24,7 @@ import java.util.function.LongPredicate;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.NativeObjects;
 import org.dit4j.RecipeWeights;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
@@ -427,7 +428,7 @@ class LatentEncoderTest {
     @Test
     void encodingFreesEverythingItMakes(@TempDir Path warm) throws IOException {
         LatentEncoder.encode(pictures(9), codec, warm, CONFIG, LatentEncoder.Listener.NONE);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         encode(pictures(9), CONFIG);
         assertEquals(before, Pointer.totalCount());
         try (TensorScope scope = new TensorScope()) {

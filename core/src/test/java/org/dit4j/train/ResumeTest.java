@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
+import org.dit4j.NativeObjects;
 import org.dit4j.checkpoint.TrainState;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.torch.TensorScope;
@@ -344,7 +345,7 @@ class ResumeTest {
         Path folder = run.folder().checkpoints();
         try (Trainer trainer = new Trainer(run.config(), GaussianDiffusion.published(), run.data)) {
             trainer.step();
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             try (Snapshot snapshot = new Snapshot(trainer, List.of())) {
                 snapshot.take(Map.of());
                 snapshot.save(folder, run.safety.retention());

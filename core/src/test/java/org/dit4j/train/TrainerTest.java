@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.Golden;
+import org.dit4j.NativeObjects;
 import org.dit4j.data.Batch;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
@@ -316,7 +317,7 @@ class TrainerTest {
         try (Trainer trainer = setup.trainer()) {
             steps(trainer, 2);
             trainer.drainMeanLoss();
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             steps(trainer, 2);
             trainer.drainMeanLoss();
             assertEquals(before, Pointer.totalCount());
@@ -326,7 +327,7 @@ class TrainerTest {
     @Test
     void aClosedTrainerLeavesNothing() throws IOException {
         new Setup().losses(1);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         new Setup().losses(1);
         assertEquals(before, Pointer.totalCount());
     }

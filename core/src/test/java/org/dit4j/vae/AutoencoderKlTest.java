@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
+import org.dit4j.NativeObjects;
 import org.dit4j.RecipeWeights;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
@@ -68,7 +69,7 @@ class AutoencoderKlTest {
     @ValueSource(booleans = {true, false})
     void aRoundTripFreesAllButItsResults(boolean withScopeAround) {
         Tensor images = images(2, 16, 16);
-        long before = Pointer.totalCount();
+        long before = NativeObjects.settled();
         if (withScopeAround) {
             try (TensorScope scope = new TensorScope()) {
                 LatentDistribution distribution = codec.encode(images);
@@ -119,7 +120,7 @@ class AutoencoderKlTest {
             assertTrue(Golden.relativeError(whole.mean(), parts.mean()) < 1e-6);
             assertTrue(Golden.relativeError(whole.logVariance(), parts.logVariance()) < 1e-6);
             assertTrue(Golden.relativeError(codec.decode(whole.mean()), sliced.decode(whole.mean())) < 1e-6);
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             sliced.decode(whole.mean());
             sliced.encode(images);
             assertEquals(before + 3, Pointer.totalCount(), "images, mean and log-variance");
@@ -151,7 +152,7 @@ class AutoencoderKlTest {
             assertTrue(Golden.relativeError(whole.logVariance(), tiles.logVariance()) < 0.2);
             Tensor decoded = codec.decode(whole.mean());
             assertTrue(Golden.relativeError(decoded, tiled.decode(whole.mean())) < 0.2);
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             tiled.decode(whole.mean());
             tiled.encode(images);
             assertEquals(before + 3, Pointer.totalCount(), "images, mean and log-variance");

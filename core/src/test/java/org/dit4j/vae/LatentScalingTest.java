@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -20,7 +21,7 @@ class LatentScalingTest {
         try (TensorScope scope = new TensorScope()) {
             Tensor rawLatents = Tensors.of(new float[] {3, 5, -1}, 3);
             Backend.device("cpu"); // made once and kept
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             Tensor latents = scaling.toLatents(rawLatents);
             assertArrayEquals(new float[] {0, 1, -2}, Tensors.toFloats(latents));
             assertArrayEquals(new float[] {3, 5, -1}, Tensors.toFloats(scaling.toRawLatents(latents)));

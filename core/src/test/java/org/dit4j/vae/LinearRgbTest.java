@@ -8,6 +8,7 @@ import java.util.List;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
@@ -52,7 +53,7 @@ class LinearRgbTest {
     void aPreviewIsTheWeightedSumClampedToTheRangeOfImages() {
         try (TensorScope scope = new TensorScope()) {
             Tensor latents = Tensors.of(new float[] {1, 100, 2, -100}, 1, 2, 1, 2);
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             Tensor preview = KNOWN.preview(latents);
             assertEquals(before + 1, Pointer.totalCount());
             assertArrayEquals(new long[] {1, 3, 1, 2}, preview.shape());

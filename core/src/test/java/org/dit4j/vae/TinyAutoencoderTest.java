@@ -10,6 +10,7 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.Golden;
+import org.dit4j.NativeObjects;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.StateDict;
@@ -42,7 +43,7 @@ class TinyAutoencoderTest {
     void aRoundTripFreesAllButItsResults() {
         try (TensorScope scope = new TensorScope()) {
             Tensor images = images();
-            long before = Pointer.totalCount();
+            long before = NativeObjects.settled();
             LatentDistribution distribution = codec.encode(images);
             assertEquals(before + 1, Pointer.totalCount());
             assertArrayEquals(new long[] {2, 4, 2, 3}, distribution.mean().shape());
