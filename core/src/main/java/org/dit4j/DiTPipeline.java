@@ -2,12 +2,12 @@ package org.dit4j;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
@@ -15,9 +15,12 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.DiTCheckpoint;
-import org.dit4j.checkpoint.TrainState;
+import org.dit4j.checkpoint.DiTWeights;
+import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.diffusion.Condition;
+import org.dit4j.diffusion.DdimSchedule;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.NoiseSchedule;
@@ -25,16 +28,19 @@ import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.model.Profile;
 import org.dit4j.sample.Guidance;
 import org.dit4j.sample.Solvers;
 import org.dit4j.sample.StepListener;
 import org.dit4j.sample.StepNoise;
+import org.dit4j.sample.TorchNoise;
 import org.dit4j.torch.Autocast;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
+import org.dit4j.vae.LatentCodec;
 
 /**
  * A trained model that draws pictures. Any number of threads may ask it at once; each gets the pictures that it would get alone. Close it
@@ -43,6 +49,9 @@ import org.dit4j.torch.Tensors;
 public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
     private static final int MAX_BATCH = 64;
+
+    /** How many latents are decoded at once: an autoencoder's activations are far larger than the network's. */
+    private static final int MAX_DECODED = 4;
 
     /** What the network computes in. */
     public enum Precision {
@@ -55,62 +64,124 @@ public final class DiTPipeline implements AutoCloseable {
 
     private final DiT network;
     private final boolean owned;
+    private final LatentCodec codec;
     private final ClassNames classNames;
+    private final String weights;
+    private final DdimSchedule schedule;
     private final Device device;
     private final Precision precision;
     private final GaussianDiffusion diffusion;
 
-    private DiTPipeline(DiT network, boolean owned, List<String> classNames, Device device, Precision precision) {
+    private DiTPipeline(
+            DiT network,
+            boolean owned,
+            LatentCodec codec,
+            DiTCheckpoint.Description description,
+            Device device,
+            Precision precision) {
         this.network = network;
         this.owned = owned;
-        this.classNames = new ClassNames(classNames, network.config().numClasses());
+        this.codec = codec;
+        this.classNames =
+                new ClassNames(description.classNames(), network.config().numClasses());
+        this.weights = description.weights();
+        this.schedule = description.schedule();
         this.device = device;
         this.precision = precision;
-        this.diffusion = diffusion(network.config());
+        this.diffusion = network.profile() == Profile.DIFFUSERS
+                ? schedule.diffusion(network.config().learnSigma())
+                : diffusion(network.config());
     }
 
     /**
-     * Opens a run folder (its newest checkpoint's averaged weights), a checkpoint's folder, or a safetensors file that dit4j wrote, on the
-     * best device there is, in float32.
+     * Opens what {@link Checkpoints#open} finds (a run folder, a checkpoint, a published file, a diffusers folder, a name as on Hugging
+     * Face's hub) on the best device there is, in float32.
      *
-     * @throws FormatException if the file is not what it should be
+     * @throws FormatException if a file is not what it should be
+     * @throws IllegalArgumentException if the model is on latents, and no autoencoder came along; give one
      */
     public static DiTPipeline open(Path path) throws IOException {
         return open(path, "auto", Precision.FP32);
     }
 
     /**
-     * @param device as {@link Backend#device} takes it
-     * @throws FormatException if the file is not what it should be
+     * As {@link #open(Path)}, a model on latents with its autoencoder.
+     *
+     * @param vae as {@link Checkpoints#openVae} takes it
      */
+    public static DiTPipeline open(Path path, Path vae) throws IOException {
+        return open(path, OpenOptions.DEFAULT.withVae(vae), "auto", Precision.FP32);
+    }
+
+    /** @param device as {@link Backend#device} takes it */
     public static DiTPipeline open(Path path, String device, Precision precision) throws IOException {
+        return open(path, OpenOptions.DEFAULT, device, precision);
+    }
+
+    /**
+     * @param options what the path alone does not say
+     * @param device as {@link Backend#device} takes it
+     */
+    public static DiTPipeline open(Path path, OpenOptions options, String device, Precision precision)
+            throws IOException {
         Device chosen = Backend.device(device);
-        Path file = weights(path);
-        List<String> names = DiTCheckpoint.describe(file).classNames();
-        DiT network = DiTCheckpoint.open(file);
-        network.to(chosen, false);
-        if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
-        return new DiTPipeline(network, true, names, chosen, precision);
+        DiTWeights weights = Checkpoints.open(path, options);
+        DiTCheckpoint.Description description = weights.description();
+        requireSchedule(path, description);
+        Optional<Path> vae = options.vae().isPresent() ? options.vae() : weights.vae();
+        if (vae.isEmpty() && !isOnPixels(description.model()))
+            throw new IllegalArgumentException(path + " is a model on latents of "
+                    + description.model().inChannels() + " channels, which an autoencoder has to decode; give one:"
+                    + " DiTPipeline.open(path, Path.of(\"…/sd-vae-ft-ema\")), or --vae");
+        LatentCodec codec = vae.isPresent() ? Checkpoints.openVae(vae.get()) : null;
+        DiT network = null;
+        try {
+            if (codec != null) {
+                requireChannels(vae.get(), codec, description.model());
+                codec.to(chosen, precision == Precision.BF16 ? ScalarType.BFloat16 : ScalarType.Float);
+                codec = codec.sliced(MAX_DECODED);
+            }
+            network = weights.open();
+            network.to(chosen, false);
+            if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+            return new DiTPipeline(network, true, codec, description, chosen, precision);
+        } catch (IOException | RuntimeException e) {
+            if (codec != null) codec.close();
+            if (network != null) network.close();
+            throw e;
+        }
+    }
+
+    private static void requireSchedule(Path path, DiTCheckpoint.Description description) {
+        if (description.profile() == Profile.OFFICIAL && !description.schedule().equals(DdimSchedule.PUBLISHED))
+            throw new IllegalArgumentException(path + " has a noise schedule of its own (" + description.schedule()
+                    + "), which the published code has not; open it with the diffusers profile");
+    }
+
+    private static void requireChannels(Path vae, LatentCodec codec, DiTConfig model) {
+        if (codec.channels() != model.inChannels())
+            throw new IllegalArgumentException("the autoencoder " + vae + " has latents of " + codec.channels()
+                    + " channels, the model has " + model.inChannels());
+    }
+
+    private static boolean isOnPixels(DiTConfig model) {
+        return model.inChannels() == 1 || model.inChannels() == 3;
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
     public static DiTPipeline of(DiT network, List<String> classNames, String device) {
-        return new DiTPipeline(network, false, classNames, Backend.device(device), Precision.FP32);
+        return of(network, null, classNames, device);
     }
 
-    /** The file of weights that a path means. */
-    private static Path weights(Path path) throws IOException {
-        if (!Files.exists(path))
-            throw new NoSuchFileException(path.toString(), null, "no such run folder, checkpoint or safetensors file");
-        if (!Files.isDirectory(path)) return path;
-        if (Files.exists(path.resolve(TrainState.EMA))) return path.resolve(TrainState.EMA);
-        Path checkpoints = Files.isDirectory(path.resolve("checkpoints")) ? path.resolve("checkpoints") : path;
-        return TrainState.latest(checkpoints)
-                .map(checkpoint -> checkpoint.resolve(TrainState.EMA))
-                .orElseThrow(() -> new FormatException(
-                        path,
-                        "holds no checkpoint; give a run folder, a checkpoint's folder (with " + TrainState.EMA
-                                + ") or a safetensors file"));
+    /**
+     * As {@link #of(DiT, List, String)} for a model on latents.
+     *
+     * @param codec on the same device; stays the caller's
+     */
+    public static DiTPipeline of(DiT network, LatentCodec codec, List<String> classNames, String device) {
+        DiTCheckpoint.Description description =
+                new DiTCheckpoint.Description(network.config(), classNames, "").withProfile(network.profile());
+        return new DiTPipeline(network, false, codec, description, Backend.device(device), Precision.FP32);
     }
 
     /** The published diffusion; for a network that predicts no variance, with the fixed large one (Ho et al. 2020). */
@@ -131,6 +202,11 @@ public final class DiTPipeline implements AutoCloseable {
         return classNames;
     }
 
+    /** How the weights came about, as their file says it: "EMA 0.9999, after 400000 steps"; empty if nobody says. */
+    public String weights() {
+        return weights;
+    }
+
     /** One RGB picture for each class of the request, in its order. */
     public List<BufferedImage> sample(SampleRequest request) {
         return sample(request, StepListener.NONE);
@@ -145,10 +221,26 @@ public final class DiTPipeline implements AutoCloseable {
      * @throws java.util.concurrent.CancellationException if the listener ends it
      */
     public List<BufferedImage> sample(SampleRequest request, StepListener listener) {
-        long[] labels = labels(request);
-        GaussianDiffusion spaced = diffusion.spaced(request.steps());
-        Denoiser denoiser = guided(request);
         List<BufferedImage> pictures = new ArrayList<>();
+        sample(request, listener, batch -> pictures.addAll(Images.fromTensor(batch)));
+        return pictures;
+    }
+
+    /**
+     * As {@link #sample(SampleRequest, StepListener)} for numbers: hands on (N, C, H, W) float32 pictures batch by batch, in [−1, 1] but for
+     * overshoot. A batch lives as long as the call.
+     */
+    public void sample(SampleRequest request, StepListener listener, Consumer<Tensor> pictures) {
+        if (codec == null && !isOnPixels(network.config()))
+            throw new IllegalStateException(
+                    "this model is on latents of " + network.config().inChannels()
+                            + " channels, and the pipeline was made without the autoencoder that decodes them");
+        long[] labels = labels(request);
+        if (request.torchNoise() && labels.length > MAX_BATCH)
+            throw new IllegalArgumentException(labels.length + " pictures; noise in the order of the reference"
+                    + " implementations is drawn for at most " + MAX_BATCH + " at once");
+        GaussianDiffusion spaced = spaced(request);
+        Denoiser denoiser = guided(request);
         for (int from = 0; from < labels.length; from += MAX_BATCH) {
             long[] indices = LongStream.range(from, Math.min(from + MAX_BATCH, labels.length))
                     .toArray();
@@ -158,10 +250,19 @@ public final class DiTPipeline implements AutoCloseable {
                         : Condition.of(Tensors.to(
                                 Tensors.of(Arrays.copyOfRange(labels, from, from + indices.length), indices.length),
                                 device));
-                pictures.addAll(Images.fromTensor(solve(request, spaced, denoiser, condition, indices, listener)));
+                Tensor solved = solve(request, spaced, denoiser, condition, indices, listener);
+                pictures.accept(codec == null ? solved : codec.decode(solved));
             }
         }
-        return pictures;
+    }
+
+    /** diffusers' DDIM takes timesteps of its own for a plain number of steps. */
+    private GaussianDiffusion spaced(SampleRequest request) {
+        String steps = request.steps().strip();
+        boolean leading = network.profile() == Profile.DIFFUSERS && request.sampler() == SampleRequest.Sampler.DDIM;
+        return leading && steps.matches("[0-9]{1,9}")
+                ? diffusion.at(schedule.timesteps(Integer.parseInt(steps)))
+                : diffusion.spaced(steps);
     }
 
     private long[] labels(SampleRequest request) {
@@ -178,7 +279,9 @@ public final class DiTPipeline implements AutoCloseable {
                 plain,
                 request.guidance(),
                 network.config().nullLabel(),
-                request.guideAll() ? channels : Math.min(channels, Guidance.PUBLISHED_CHANNELS));
+                request.guideAll() || network.profile().guidesAllChannels()
+                        ? channels
+                        : Math.min(channels, Guidance.PUBLISHED_CHANNELS));
         return Guidance.within(request.guidedFrom(), request.guidedTo(), guided, plain);
     }
 
@@ -202,18 +305,31 @@ public final class DiTPipeline implements AutoCloseable {
             long[] indices,
             StepListener listener) {
         DiTConfig config = network.config();
-        Tensor start = Tensors.to(
-                Noise.normal(
-                        request.seed(),
-                        Purpose.SAMPLE_START,
-                        0,
-                        indices,
-                        config.inChannels(),
-                        config.inputHeight(),
-                        config.inputWidth()),
-                device);
-        StepNoise noise = StepNoise.byIndex(request.seed(), indices);
-        boolean clip = true; // pixels lie in [−1, 1]; latents would not be clipped
+        int channels = config.inChannels(), height = config.inputHeight(), width = config.inputWidth();
+        // pixels lie in [−1, 1]; latents do not
+        boolean clip = codec == null || network.profile() == Profile.DIFFUSERS && schedule.clip();
+        if (!request.torchNoise()) {
+            Tensor start = Noise.normal(request.seed(), Purpose.SAMPLE_START, 0, indices, channels, height, width);
+            StepNoise noise = StepNoise.byIndex(request.seed(), indices);
+            return solve(request, spaced, denoiser, Tensors.to(start, device), condition, noise, clip, listener);
+        }
+        // the published scripts draw for both halves of a guided batch, diffusers for one
+        boolean doubled = request.guidance() != 1 && network.profile() == Profile.OFFICIAL;
+        try (TorchNoise noise = new TorchNoise(request.seed(), device, doubled)) {
+            Tensor start = noise.normal(indices.length, channels, height, width);
+            return solve(request, spaced, denoiser, start, condition, noise, clip, listener);
+        }
+    }
+
+    private static Tensor solve(
+            SampleRequest request,
+            GaussianDiffusion spaced,
+            Denoiser denoiser,
+            Tensor start,
+            Condition condition,
+            StepNoise noise,
+            boolean clip,
+            StepListener listener) {
         return switch (request.sampler()) {
             case DDPM -> Solvers.ddpm(denoiser, spaced, start, condition, noise, clip, listener);
             case DDIM -> Solvers.ddim(denoiser, spaced, start, condition, request.eta(), noise, clip, listener);
@@ -222,6 +338,8 @@ public final class DiTPipeline implements AutoCloseable {
 
     @Override
     public void close() {
-        if (owned) network.close();
+        if (!owned) return;
+        network.close();
+        if (codec != null) codec.close();
     }
 }

@@ -1,0 +1,87 @@
+package org.dit4j.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.dit4j.io.FormatException;
+import org.dit4j.model.Profile;
+import org.dit4j.torch.Backend;
+import org.dit4j.vae.LatentCodec;
+
+/** One way to open whatever holds a DiT. Nothing is ever downloaded. */
+public final class Checkpoints {
+    static {
+        Backend.configure();
+    }
+
+    private Checkpoints() {}
+
+    /**
+     * Finds the weights that a path means, checks that they are a model's, and reads nothing more yet:
+     * <ul>
+     *   <li>a run folder or its {@code checkpoints} (the newest one), or the folder of one checkpoint,
+     *   <li>a safetensors file that dit4j wrote,
+     *   <li>a {@code .pt} or safetensors file with the published names: {@link OfficialCheckpoint},
+     *   <li>the folder of a diffusers pipeline: {@link DiffusersFolder},
+     *   <li>a name as on Hugging Face's hub, {@code facebook/DiT-XL-2-256}, if it is in the local cache: {@link HubCache}.
+     * </ul>
+     *
+     * @throws FormatException if a file is damaged, or is not what it should be
+     * @throws NoSuchFileException if there is nothing, saying what to give or to fetch
+     */
+    public static DiTWeights open(Path path, OpenOptions options) throws IOException {
+        Path found = HubCache.ofEnvironment().resolve(path);
+        DiTWeights weights = Files.isDirectory(found) ? openFolder(found, options) : openFile(found, options);
+        return options.profile().isPresent()
+                ? withProfile(weights, options.profile().get())
+                : weights;
+    }
+
+    private static DiTWeights withProfile(DiTWeights weights, Profile profile) {
+        return weights.withProfile(profile);
+    }
+
+    private static DiTWeights openFile(Path file, OpenOptions options) throws IOException {
+        TensorFile tensors = TensorFile.of(file, options.weights());
+        Optional<DiTCheckpoint.Description> ours = DiTCheckpoint.describe(file, tensors.metadata());
+        return ours.isPresent()
+                ? DiTCheckpoint.of(file, ours.get(), tensors)
+                : OfficialCheckpoint.read(file, tensors, options.numHeads());
+    }
+
+    private static DiTWeights openFolder(Path folder, OpenOptions options) throws IOException {
+        String name = options.weights() == Weights.EMA ? TrainState.EMA : TrainState.MODEL;
+        if (Files.exists(folder.resolve(name))) return openFile(folder.resolve(name), options);
+        if (DiffusersFolder.isOne(folder)) return DiffusersFolder.read(folder);
+        Path checkpoints = Files.isDirectory(folder.resolve("checkpoints")) ? folder.resolve("checkpoints") : folder;
+        Path newest = TrainState.latest(checkpoints)
+                .orElseThrow(() -> new FormatException(
+                        folder,
+                        "holds no checkpoint; give a run folder, a checkpoint's folder (with " + TrainState.EMA
+                                + "), a diffusers pipeline's folder (with model_index.json), or a file"));
+        return openFile(newest.resolve(name), options);
+    }
+
+    /**
+     * Opens an autoencoder: what {@link VaeCheckpoint#open} takes, a diffusers pipeline's folder (its {@code vae}), {@code ema} or
+     * {@code mse} for the two that were published for DiT, or another name as on Hugging Face's hub, in the local cache.
+     *
+     * <p>Call it outside any step's scope; the caller closes the codec.
+     */
+    public static LatentCodec openVae(Path path) throws IOException {
+        HubCache hub = HubCache.ofEnvironment();
+        Path found = hub.resolve(Files.exists(path) ? path : published(path));
+        boolean pipeline = Files.isDirectory(found.resolve("vae")) && !Files.exists(found.resolve("config.json"));
+        return VaeCheckpoint.open(pipeline ? found.resolve("vae") : found);
+    }
+
+    private static Path published(Path name) {
+        return switch (name.toString()) {
+            case "ema" -> Path.of("stabilityai", "sd-vae-ft-ema");
+            case "mse" -> Path.of("stabilityai", "sd-vae-ft-mse");
+            default -> name;
+        };
+    }
+}
