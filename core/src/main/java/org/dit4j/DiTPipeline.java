@@ -142,8 +142,10 @@ public final class DiTPipeline implements AutoCloseable {
                 codec = codec.sliced(MAX_DECODED);
             }
             network = weights.open();
-            network.to(chosen, false);
-            if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+            try (TensorScope scope = new TensorScope()) {
+                network.to(chosen, false);
+                if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+            }
             return new DiTPipeline(network, true, codec, description, chosen, precision);
         } catch (IOException | RuntimeException e) {
             if (codec != null) codec.close();

@@ -17,6 +17,8 @@ import static org.dit4j.diffusion.Coefficient.SQRT_RECIPM1_ALPHA_CUMPROD;
 import static org.dit4j.diffusion.Coefficient.SQRT_RECIP_ALPHA_CUMPROD;
 
 import java.util.Arrays;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
@@ -53,7 +55,7 @@ public final class GaussianDiffusion implements Objective {
         FIXED_SMALL,
         /** β. */
         FIXED_LARGE,
-        /** The network gives its logarithm. */
+        /** The network gives its logarithm, as in the paper; the published DiT code takes this name for {@link #LEARNED_RANGE}. */
         LEARNED,
         /** The network gives where it lies, −1 … 1, between the logarithms of the posterior's variance and of β. */
         LEARNED_RANGE;
@@ -87,14 +89,23 @@ public final class GaussianDiffusion implements Objective {
     private final Variance variance;
     private final LossType lossType;
 
+    // kept, so that the tables of a spacing go to the device once and not with every image
+    private final Map<String, GaussianDiffusion> spacings;
+
     private GaussianDiffusion(
-            double[] originalBetas, int[] timesteps, Prediction prediction, Variance variance, LossType lossType) {
+            double[] originalBetas,
+            int[] timesteps,
+            Prediction prediction,
+            Variance variance,
+            LossType lossType,
+            Map<String, GaussianDiffusion> spacings) {
         this.originalBetas = NoiseSchedule.requireBetas(originalBetas);
         this.timesteps = timesteps;
         this.tables = new CoefficientTables(originalBetas, timesteps);
         this.prediction = prediction;
         this.variance = variance;
         this.lossType = lossType;
+        this.spacings = spacings;
         if (prediction == Prediction.NOISE && tables.of(ALPHA_CUMPROD)[timesteps.length - 1] == 0)
             throw new IllegalArgumentException(
                     "the last timestep keeps no signal, so x0 does not follow from the noise;"
@@ -109,7 +120,13 @@ public final class GaussianDiffusion implements Objective {
      */
     public static GaussianDiffusion of(double[] betas, Prediction prediction, Variance variance, LossType lossType) {
         if (betas.length == 0) throw new IllegalArgumentException("there are no betas; at least one");
-        return new GaussianDiffusion(betas.clone(), Timesteps.spaced(betas.length, ""), prediction, variance, lossType);
+        return new GaussianDiffusion(
+                betas.clone(),
+                Timesteps.spaced(betas.length, ""),
+                prediction,
+                variance,
+                lossType,
+                new ConcurrentHashMap<>());
     }
 
     /** The diffusion of the published DiTs: linear schedule, 1000 timesteps, noise predicted, learned range, hybrid loss. */
@@ -118,17 +135,25 @@ public final class GaussianDiffusion implements Objective {
     }
 
     /**
-     * The diffusion that visits fewer of the original timesteps, for a network trained on all; see {@link Timesteps#spaced}.
+     * The diffusion that visits fewer of the original timesteps, for a network trained on all; see {@link Timesteps#spaced}. The same object
+     * for the same spacing.
      *
      * @throws IllegalArgumentException if the spacing is not understood or does not fit
      */
     public GaussianDiffusion spaced(String spacing) {
-        return new GaussianDiffusion(
-                originalBetas, Timesteps.spaced(originalBetas.length, spacing), prediction, variance, lossType);
+        return spacings.computeIfAbsent(
+                spacing.strip(),
+                wanted -> new GaussianDiffusion(
+                        originalBetas,
+                        Timesteps.spaced(originalBetas.length, wanted),
+                        prediction,
+                        variance,
+                        lossType,
+                        spacings));
     }
 
     /**
-     * The diffusion that visits these of the original timesteps.
+     * The diffusion that visits these of the original timesteps; the same object for the same timesteps.
      *
      * @param visited rising, each below the number of original timesteps
      * @throws IllegalArgumentException if they are not
@@ -139,7 +164,10 @@ public final class GaussianDiffusion implements Objective {
                 throw new IllegalArgumentException("timestep " + visited[i] + " is number " + i + " of those to visit; "
                         + "they must rise from 0 or more to below " + originalBetas.length);
         if (visited.length == 0) throw new IllegalArgumentException("no timestep is to be visited; at least one");
-        return new GaussianDiffusion(originalBetas, visited.clone(), prediction, variance, lossType);
+        // no spacing is written like this
+        return spacings.computeIfAbsent(
+                Arrays.toString(visited),
+                key -> new GaussianDiffusion(originalBetas, visited.clone(), prediction, variance, lossType, spacings));
     }
 
     /** The number of timesteps visited. */

@@ -20,6 +20,7 @@ import org.dit4j.torch.Tensors;
 public final class DiT extends Module {
     private final DiTConfig config;
     private final Profile profile;
+    private final TensorScope layers;
     private final Tensor posEmbed;
     private final PatchEmbed patchEmbedder;
     private final TimestepEmbedder timestepEmbedder;
@@ -45,22 +46,37 @@ public final class DiT extends Module {
             throw new IllegalArgumentException("diffusers has no " + config.block() + " blocks; ADALN_ZERO only");
         this.config = config;
         this.profile = profile;
-        int d = config.hiddenSize(), p = config.patchSize();
-        posEmbed = register_parameter(
-                "pos_embed", SinCosPosition.table(d, config.inputHeight() / p, config.inputWidth() / p), false);
-        patchEmbedder = register_module("x_embedder", new PatchEmbed(p, config.inChannels(), d));
-        timestepEmbedder = register_module("t_embedder", new TimestepEmbedder(d, profile));
-        labelEmbedder = config.numClasses() > 0
-                ? register_module("y_embedder", new LabelEmbedder(config.labelRows(), d))
-                : null;
-        blocks = new ModuleArray<>(this, "blocks");
-        for (int i = 0; i < config.depth(); i++)
-            blocks.add(config.block().create(d, config.numHeads(), config.mlpHidden(), profile));
-        finalLayer = register_module(
-                "final_layer",
-                new FinalLayer(
-                        d, (long) p * p * config.outChannels(), !config.block().conditionsByTokens()));
-        initialise();
+        layers = new TensorScope();
+        try {
+            int d = config.hiddenSize(), p = config.patchSize();
+            posEmbed = register_parameter(
+                    "pos_embed", SinCosPosition.table(d, config.inputHeight() / p, config.inputWidth() / p), false);
+            patchEmbedder = register_module("x_embedder", new PatchEmbed(p, config.inChannels(), d));
+            timestepEmbedder = register_module("t_embedder", new TimestepEmbedder(d, profile));
+            labelEmbedder = config.numClasses() > 0
+                    ? register_module("y_embedder", new LabelEmbedder(config.labelRows(), d))
+                    : null;
+            blocks = new ModuleArray<>(this, "blocks");
+            for (int i = 0; i < config.depth(); i++)
+                blocks.add(config.block().create(d, config.numHeads(), config.mlpHidden(), profile));
+            finalLayer = register_module(
+                    "final_layer",
+                    new FinalLayer(
+                            d,
+                            (long) p * p * config.outChannels(),
+                            !config.block().conditionsByTokens()));
+            initialise();
+        } finally {
+            layers.suspend();
+        }
+    }
+
+    /** Frees the layers with the network. */
+    @Override
+    public boolean releaseReference() {
+        boolean last = super.releaseReference();
+        if (last) layers.close();
+        return last;
     }
 
     public DiTConfig config() {

@@ -8,8 +8,8 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.Float32Backend;
@@ -31,6 +31,7 @@ public final class Backend {
     private static final Map<String, Device> DEVICES = new HashMap<>();
 
     private static boolean loaded;
+    private static boolean productsByOneDnn;
 
     // JavaCPP reads these two once, when its class Pointer is initialised. With its defaults every tensor reads the
     // process's memory
@@ -86,9 +87,12 @@ public final class Backend {
      * OpenBLAS keeps its threads and OpenMP gets one.
      */
     private static void tuneThreads() {
-        int threads = torch.get_num_threads();
+        // LibTorch counts the machine's cores, Java those that this process may use
+        int threads = Math.min(torch.get_num_threads(), Runtime.getRuntime().availableProcessors());
+        torch.set_num_threads(threads);
         openblas.blas_set_num_threads(1);
-        if (routesExactProductsToOneDnn()) {
+        productsByOneDnn = routesExactProductsToOneDnn();
+        if (productsByOneDnn) {
             log.debug("float32 products by oneDNN on {} threads", threads);
             return;
         }
@@ -115,21 +119,18 @@ public final class Backend {
     private static double productError(int size) {
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            Tensor a = torch.arange(new Scalar((long) size * size))
-                    .to(ScalarType.Float)
-                    .sin_()
-                    .view(size, size);
+            Tensor a = torch.randn(new long[] {size, size}, new GeneratorOptional(torch.make_generator_cpu(0)));
             Tensor exact = torch.matmul(a.to(ScalarType.Double), a.to(ScalarType.Double));
             Tensor error = torch.matmul(a, a).to(ScalarType.Double).sub(exact);
             return error.norm().item_double() / exact.norm().item_double();
         }
     }
 
-    /** Threads that one operation may use; {@code set_num_threads} of LibTorch. */
+    /** Threads that one operation may use; of LibTorch's two pools the one that {@link #load} chose. */
     public static void setNumThreads(int threads) {
         load();
         if (threads < 1) throw new IllegalArgumentException("threads is " + threads + "; at least 1");
-        if (torch.get_num_threads() > 1 || threads == 1) torch.set_num_threads(threads);
+        if (productsByOneDnn) torch.set_num_threads(threads);
         else openblas.blas_set_num_threads(threads);
     }
 

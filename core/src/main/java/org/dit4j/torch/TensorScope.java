@@ -72,6 +72,15 @@ public final class TensorScope implements AutoCloseable {
         return pointer;
     }
 
+    /**
+     * Ends the scope's time as this thread's innermost one, but frees nothing until {@link #close}: for what lives as long as its owner, such
+     * as the layers of a network, which JavaCPP would leave to the garbage collector.
+     */
+    public void suspend() {
+        scope.extend().close();
+    }
+
+    /** Any thread may close a suspended scope. */
     @Override
     public void close() {
         scope.close();

@@ -56,8 +56,7 @@ public final class Trainer implements AutoCloseable {
         this.diffusion = diffusion;
         device = Backend.device(config.device());
         torch.manual_seed(config.seed());
-        network = new DiT(config.model());
-        network.to(device, false);
+        network = onDevice(new DiT(config.model()));
         parameters = new FlatParameters(network);
         optimizer = new AdamW(parameters, config.weightDecay());
         ema = new Ema(parameters);
@@ -90,10 +89,16 @@ public final class Trainer implements AutoCloseable {
                     "the data have " + dataset.classNames().size() + " classes, the model " + model.numClasses());
     }
 
+    private DiT onDevice(DiT network) {
+        try (TensorScope scope = new TensorScope()) {
+            network.to(device, false);
+        }
+        return network;
+    }
+
     /** A network without weights of its own: its parameters are views of the flat average. */
     private DiT averaged(Tensor average) {
-        DiT averaged = new DiT(config.model());
-        averaged.to(device, false);
+        DiT averaged = onDevice(new DiT(config.model()));
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             Map<String, Tensor> views = parameters.views(average);

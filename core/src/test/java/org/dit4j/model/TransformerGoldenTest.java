@@ -167,8 +167,8 @@ class TransformerGoldenTest {
         DiTConfig config = config(folder);
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            Map<String, Tensor> io = Golden.onDevice(folder + "/io.safetensors");
-            Map<String, Tensor> weights = Golden.onDevice(folder + "/weights.safetensors");
+            Map<String, Tensor> io = Golden.tensors(folder + "/io.safetensors");
+            Map<String, Tensor> weights = Golden.tensors(folder + "/weights.safetensors");
             Tensor expected = io.get("out");
             Tensor right = PlainForward.right(config).apply(weights, io.get("x"), io.get("t"), io.get("y"));
             assertClose(folder + " written a second time", expected, right, FLOAT32);

@@ -8,12 +8,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.Golden;
+import org.dit4j.diffusion.Coefficient;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
@@ -22,6 +24,8 @@ import org.dit4j.diffusion.GaussianDiffusion.Prediction;
 import org.dit4j.diffusion.GaussianDiffusion.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.diffusion.StandIn;
+import org.dit4j.diffusion.Timesteps;
+import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
@@ -150,7 +154,7 @@ class SolversTest {
                         NoiseSchedule.LINEAR.betas(1000), Prediction.VELOCITY, Variance.FIXED_SMALL, LossType.MSE)
                 .spaced(spacing);
         // the exact denoiser of images that are normal with deviation ½ in every pixel
-        double[] alphaCumprod = GaussianDiffusion.published().table(org.dit4j.diffusion.Coefficient.ALPHA_CUMPROD);
+        double[] alphaCumprod = GaussianDiffusion.published().table(Coefficient.ALPHA_CUMPROD);
         Denoiser smooth = (x, timestep, condition) -> {
             double signal = alphaCumprod[(int) timestep], variance = 0.25 * signal + 1 - signal;
             return x.mul(new Scalar(Math.sqrt(signal * (1 - signal)) * (1 - 0.25) / variance));
@@ -189,11 +193,10 @@ class SolversTest {
             latents.add(Tensors.toFloats(step.x()));
             return true;
         });
-        List<Integer> rising = Arrays.stream(org.dit4j.diffusion.Timesteps.spaced(1000, "10"))
-                .boxed()
-                .toList();
+        List<Integer> rising =
+                Arrays.stream(Timesteps.spaced(1000, "10")).boxed().toList();
         List<Integer> expected = new ArrayList<>(rising);
-        if (solver != Solver.DDIM_REVERSE) java.util.Collections.reverse(expected);
+        if (solver != Solver.DDIM_REVERSE) Collections.reverse(expected);
         assertEquals(expected, timesteps);
         assertArrayEquals(latents.get(9), Tensors.toFloats(result));
         assertFalse(Arrays.equals(latents.get(8), latents.get(9)));
@@ -238,11 +241,26 @@ class SolversTest {
     }
 
     @Test
+    void respacingForEveryRequestLeavesNothingBehind() {
+        Tensor start = start(1);
+        GaussianDiffusion full = GaussianDiffusion.published();
+        StepNoise noise = StepNoise.byIndex(1, 1);
+        Solver.DDPM
+                .run(StandIn.denoiser(), full.spaced("3"), start, noise, StepListener.NONE)
+                .close();
+        long before = Pointer.totalCount();
+        Solver.DDPM
+                .run(StandIn.denoiser(), full.spaced(" 3"), start, noise, StepListener.NONE)
+                .close();
+        assertEquals(before, Pointer.totalCount());
+    }
+
+    @Test
     void guidedSamplingFreesEverythingToo() {
         Tensor start = start(1, 2), labels = Tensors.of(new long[] {3, 4}, 2);
         Denoiser guided = Guidance.classifierFree(StandIn.denoiser(), 4, 10, 3);
         Condition condition = Condition.of(labels);
-        try (TorchNoise noise = new TorchNoise(1, org.dit4j.torch.Backend.device("cpu"), true)) {
+        try (TorchNoise noise = new TorchNoise(1, Backend.device("cpu"), true)) {
             Solvers.ddpm(guided, TEN, start, condition, noise, false, StepListener.NONE)
                     .close();
             long before = Pointer.totalCount();

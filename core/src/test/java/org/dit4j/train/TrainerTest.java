@@ -324,6 +324,14 @@ class TrainerTest {
     }
 
     @Test
+    void aClosedTrainerLeavesNothing() throws IOException {
+        new Setup().losses(1);
+        long before = Pointer.totalCount();
+        new Setup().losses(1);
+        assertEquals(before, Pointer.totalCount());
+    }
+
+    @Test
     void theDrainedLossIsTheMeanOfTheStepsSinceTheLast() throws IOException {
         Setup setup = new Setup();
         double[] losses = setup.losses(3);

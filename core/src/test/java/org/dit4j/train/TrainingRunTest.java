@@ -1,0 +1,174 @@
+package org.dit4j.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.LongPredicate;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.checkpoint.TrainState;
+import org.dit4j.data.Glyphs;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.io.Safetensors;
+import org.dit4j.model.DiT;
+import org.dit4j.model.DiTBlock;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class TrainingRunTest {
+    private static final DiTConfig TINY =
+            new DiTConfig(8, 8, 4, 3, 24, 1, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
+
+    @TempDir
+    Path results;
+
+    /** What a listener heard: "log 2", "samples 4". */
+    private final List<String> heard = new ArrayList<>();
+
+    private Trainer trainer(int maxSteps) {
+        TrainConfig config = new TrainConfig(
+                TINY,
+                5,
+                maxSteps,
+                4,
+                4,
+                new LearningRate(1e-3, 0),
+                0,
+                0,
+                new Ema.Schedule(0.5, 0),
+                false,
+                0,
+                false,
+                false,
+                "cpu");
+        return new Trainer(config, GaussianDiffusion.published(), new Glyphs(1, 8));
+    }
+
+    private RunFolder run(Trainer trainer, TrainingRun.Cadence cadence, LongPredicate goesOn) throws IOException {
+        RunFolder folder = RunFolder.create(results, "DiT-T/4");
+        TrainingListener listener = new TrainingListener() {
+            @Override
+            public boolean onStep(Trainer trained) {
+                return goesOn.test(trained.steps());
+            }
+
+            @Override
+            public void onLog(Trainer trained, double meanLoss, double stepsPerSecond) {
+                assertTrue(Double.isFinite(meanLoss) && stepsPerSecond > 0);
+                heard.add("log " + trained.steps());
+            }
+
+            @Override
+            public void onSamples(Trainer trained) {
+                heard.add("samples " + trained.steps());
+            }
+        };
+        new TrainingRun(trainer, folder, new Glyphs(1, 8).classNames(), cadence, listener).run();
+        return folder;
+    }
+
+    private static List<String> names(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    @Test
+    void everythingComesAtItsCadenceAndAtTheEnd() throws IOException {
+        try (Trainer trainer = trainer(5)) {
+            RunFolder folder = run(trainer, new TrainingRun.Cadence(2, 3, 4), step -> true);
+            assertEquals(List.of("log 2", "log 4", "samples 4", "log 5", "samples 5"), heard);
+            assertEquals(List.of("LATEST", "step-0000003", "step-0000005"), names(folder.checkpoints()));
+        }
+    }
+
+    @Test
+    void theLogHasThePublishedLines() throws IOException {
+        try (Trainer trainer = trainer(2)) {
+            RunFolder folder = run(trainer, new TrainingRun.Cadence(1, 10, 0), step -> true);
+            List<String> lines = Files.readAllLines(folder.log());
+            String time = "\\[\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d] ";
+            String loss = "Train Loss: \\d+\\.\\d{4}, Train Steps/Sec: \\d+\\.\\d\\d";
+            List<String> patterns = List.of(
+                    time + "Experiment directory created at .*",
+                    time + "DiT Parameters: [\\d,]+",
+                    time + "\\(step=0000001\\) " + loss,
+                    time + "\\(step=0000002\\) " + loss,
+                    time + "Saved checkpoint to .*step-0000002",
+                    time + "Done!");
+            assertEquals(patterns.size(), lines.size());
+            for (int i = 0; i < lines.size(); i++) assertTrue(lines.get(i).matches(patterns.get(i)), lines.get(i));
+        }
+    }
+
+    @Test
+    void aListenerEndsTheRunAsTheLastStepWould() throws IOException {
+        try (Trainer trainer = trainer(100)) {
+            RunFolder folder = run(trainer, new TrainingRun.Cadence(100, 100, 0), step -> step < 3);
+            assertEquals(3, trainer.steps());
+            assertEquals(List.of("log 3"), heard);
+            assertEquals(List.of("LATEST", "step-0000003"), names(folder.checkpoints()));
+        }
+    }
+
+    @Test
+    void aCheckpointHoldsTheWeightsTheAverageAndTheMoments() throws IOException {
+        try (Trainer trainer = trainer(3)) {
+            RunFolder folder = run(trainer, new TrainingRun.Cadence(10, 10, 0), step -> true);
+            Path checkpoint = TrainState.latest(folder.checkpoints()).orElseThrow();
+            try (DiT weights = DiTCheckpoint.open(checkpoint.resolve(TrainState.MODEL));
+                    DiT average = DiTCheckpoint.open(checkpoint.resolve(TrainState.EMA));
+                    TensorScope scope = new TensorScope()) {
+                assertSame(StateDict.of(trainer.network()), StateDict.of(weights));
+                assertSame(StateDict.of(trainer.emaNetwork()), StateDict.of(average));
+                Map<String, Tensor> stored = Safetensors.read(checkpoint.resolve(TrainState.OPTIMIZER));
+                trainer.moments()
+                        .forEach((name, tensor) ->
+                                assertArrayEquals(Tensors.toFloats(tensor), Tensors.toFloats(stored.get(name)), name));
+            }
+            assertEquals(3, TrainState.state(checkpoint).get("step").asLong());
+            assertEquals(12, TrainState.state(checkpoint).get("trainedImages").asLong());
+            var description = DiTCheckpoint.describe(checkpoint.resolve(TrainState.EMA));
+            assertEquals("EMA 0.5, after 3 steps", description.weights());
+            assertEquals(new Glyphs(1, 8).classNames(), description.classNames());
+        }
+    }
+
+    private static void assertSame(Map<String, Tensor> expected, Map<String, Tensor> actual) {
+        assertEquals(expected.keySet(), actual.keySet());
+        expected.forEach((name, tensor) ->
+                assertArrayEquals(Tensors.toFloats(tensor), Tensors.toFloats(actual.get(name)), name));
+    }
+
+    @Test
+    void runFoldersAreNumberedAfterTheHighest() throws IOException {
+        assertEquals(
+                "000-DiT-S-2",
+                RunFolder.create(results, "DiT-S/2").path().getFileName().toString());
+        Files.createDirectory(results.resolve("041-other"));
+        Files.createDirectory(results.resolve("unnumbered"));
+        RunFolder folder = RunFolder.create(results, "DiT-S/2");
+        assertEquals("042-DiT-S-2", folder.path().getFileName().toString());
+        assertTrue(Files.isDirectory(folder.checkpoints()) && Files.isDirectory(folder.samples()));
+    }
+
+    @Test
+    void anImpossibleCadenceIsRefused() {
+        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(0, 1, 0));
+        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 0, 0));
+        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 1, -1));
+    }
+}
