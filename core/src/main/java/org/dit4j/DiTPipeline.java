@@ -48,7 +48,7 @@ import org.dit4j.vae.LatentCodec;
  */
 public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
-    private static final int MAX_BATCH = 64;
+    public static final int MAX_BATCH = 64;
 
     /** How many latents are decoded at once: an autoencoder's activations are far larger than the network's. */
     private static final int MAX_DECODED = 4;

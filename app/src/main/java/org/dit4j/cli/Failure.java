@@ -3,10 +3,12 @@ package org.dit4j.cli;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.util.concurrent.Callable;
+import org.dit4j.train.DivergedException;
 
 /** A command that cannot go on: the exit code, and a message for the person at the terminal. The one place that maps exceptions to both. */
 final class Failure extends RuntimeException {
@@ -57,6 +59,7 @@ final class Failure extends RuntimeException {
         }
         if (thrown instanceof Failure failure) return failure;
         if (thrown instanceof IllegalArgumentException) return new Failure(ExitCode.USAGE, text(thrown), thrown);
+        if (thrown instanceof DivergedException) return new Failure(ExitCode.DIVERGED, text(thrown), thrown);
         if (thrown instanceof IOException || thrown instanceof UncheckedIOException)
             return new Failure(ExitCode.DATA, text(thrown), thrown);
         return new Failure(
@@ -82,8 +85,10 @@ final class Failure extends RuntimeException {
         if (thrown instanceof UncheckedIOException wrapper) return text(wrapper.getCause());
         String message = thrown.getMessage();
         // these carry only the path as message, or path and a system's words
-        if (thrown instanceof NoSuchFileException e) return e.getFile() + ": no such file or folder";
+        if (thrown instanceof NoSuchFileException e)
+            return e.getFile() + ": " + (e.getReason() == null ? "no such file or folder" : e.getReason());
         if (thrown instanceof AccessDeniedException e) return e.getFile() + ": permission denied";
+        if (thrown instanceof FileAlreadyExistsException e) return e.getFile() + ": a file is there, not a folder";
         if (thrown instanceof NotDirectoryException e) return e.getFile() + ": not a folder";
         if (thrown instanceof FileSystemException e && e.getReason() == null)
             return e.getFile() + ": " + e.getClass().getSimpleName();
@@ -94,6 +99,7 @@ final class Failure extends RuntimeException {
                 || thrown instanceof IllegalStateException
                 || thrown instanceof IOException
                 || thrown instanceof Failure
+                || thrown instanceof DivergedException
                 || thrown.getClass() == RuntimeException.class;
         return (says ? "" : thrown.getClass().getSimpleName() + ": ")
                 + String.join("\n", message.lines().limit(MAX_LINES).toList());

@@ -20,6 +20,8 @@ import picocli.CommandLine.Spec;
         name = "info",
         mixinStandardHelpOptions = true,
         sortOptions = false,
+        customSynopsis = "dit info [FLAG]...",
+        optionListHeading = "%nFlags:%n",
         description = {
             "Lists the published models in each design of their block.",
             "Gflops are those of the paper: multiply-accumulates of one forward pass for one image, and one operation for each"

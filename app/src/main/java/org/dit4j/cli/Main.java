@@ -25,17 +25,18 @@ import picocli.CommandLine.UnmatchedArgumentException;
         mixinStandardHelpOptions = true,
         synopsisSubcommandLabel = "COMMAND",
         commandListHeading = "%nCommands:%n",
-        optionListHeading = "%nOptions:%n",
+        optionListHeading = "%nFlags:%n",
         footer = {
             "",
             "dit COMMAND --help explains one command. Results go to standard output, progress and errors to standard error.",
             "Exit codes: 0 done, 1 internal error, 2 usage or configuration, 4 data, 5 checkpoint, 6 device or native",
             "library, 7 out of memory, 8 disk full, 9 diverged, 130 and 143 stopped by a signal."
         },
-        subcommands = {InfoCommand.class})
+        subcommands = {DemoCommand.class, TrainCommand.class, SampleCommand.class, InfoCommand.class})
 public final class Main {
     static {
         Backend.configure();
+        System.setProperty("java.awt.headless", "true"); // charts and captions are drawn, never shown
     }
 
     @Option(
@@ -64,6 +65,9 @@ public final class Main {
                 .setExecutionStrategy(main::execute)
                 .setParameterExceptionHandler((e, given) -> main.fail(e.getCommandLine(), usageFailure(e)))
                 .setExecutionExceptionHandler((e, command, parsed) -> main.fail(command, Failure.of(e)));
+        HelpSections.group(dit.getSubcommands().get("train"));
+        HelpSections.reduce(
+                dit.getSubcommands().get("demo"), "--max-steps", "--global-seed", "--device", "--results-dir");
         try {
             return dit.execute(args);
         } catch (Error e) { // picocli hands on exceptions only; memory and native libraries fail with errors
@@ -129,15 +133,17 @@ public final class Main {
         return command.getSubcommands().keySet();
     }
 
-    /** The version in the jar's manifest. */
+    /** "dit4j" and the version in the jar's manifest. */
+    static String version() {
+        String version = Main.class.getPackage().getImplementationVersion();
+        return "dit4j " + (version == null ? "development build" : version);
+    }
+
+    /** What {@code --version} prints. */
     static final class Version implements IVersionProvider {
         @Override
         public String[] getVersion() {
-            String version = Main.class.getPackage().getImplementationVersion();
-            return new String[] {
-                "dit4j " + (version == null ? "development build" : version) + ", Java "
-                        + Runtime.version().feature()
-            };
+            return new String[] {version() + ", Java " + Runtime.version().feature()};
         }
     }
 }

@@ -8,6 +8,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
+import org.dit4j.DiTPipeline;
+import org.dit4j.SampleRequest;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import picocli.CommandLine.ITypeConverter;
@@ -48,10 +50,31 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
         }
     }
 
+    /** The constants of an enum as flags write them. */
+    private abstract static class Constants<E extends Enum<E>> extends Names<E> {
+        Constants(E[] constants) {
+            super(Arrays.asList(constants), Names::flag);
+        }
+    }
+
+    /** What a pipeline computes in. */
+    static final class Precisions extends Constants<DiTPipeline.Precision> {
+        Precisions() {
+            super(DiTPipeline.Precision.values());
+        }
+    }
+
+    /** The solvers. */
+    static final class Samplers extends Constants<SampleRequest.Sampler> {
+        Samplers() {
+            super(SampleRequest.Sampler.values());
+        }
+    }
+
     /** The designs of the block. */
-    static final class Blocks extends Names<DiTBlock.Kind> {
+    static final class Blocks extends Constants<DiTBlock.Kind> {
         Blocks() {
-            super(Arrays.asList(DiTBlock.Kind.values()), Names::flag);
+            super(DiTBlock.Kind.values());
         }
     }
 
@@ -59,6 +82,13 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
     static final class Vaes extends Names<String> {
         Vaes() {
             super(List.of("none", "ema", "mse"), Function.identity());
+        }
+
+        /** Of the commands that need pictures. */
+        static void requireNone(String vae) {
+            if (!vae.equals("none"))
+                throw new IllegalArgumentException(
+                        "--vae " + vae + " is not there yet; models on pixels work: --vae none");
         }
     }
 }

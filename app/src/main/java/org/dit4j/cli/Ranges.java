@@ -45,6 +45,31 @@ final class Ranges {
         }
     }
 
+    /** A number from 0 to 1. */
+    static final class Share implements ITypeConverter<Double> {
+        @Override
+        public Double convert(String text) {
+            double value = real(text, "a number from 0 to 1");
+            if (value < 0 || value > 1) throw refuse(text, "a number from 0 to 1");
+            return value;
+        }
+    }
+
+    /** Two numbers, {@code LOW,HIGH}; the ends belong to it. */
+    record Interval(double low, double high) {
+        static final class Converter implements ITypeConverter<Interval> {
+            @Override
+            public Interval convert(String text) {
+                String[] ends = text.split(",", -1);
+                String wanted = "an interval LOW,HIGH, as in 200,800";
+                if (ends.length != 2) throw refuse(text, wanted);
+                double low = real(ends[0], wanted), high = real(ends[1], wanted);
+                if (low > high) throw refuse(text, wanted);
+                return new Interval(low, high);
+            }
+        }
+    }
+
     /** A number from 0 to below 1. */
     static final class Fraction implements ITypeConverter<Double> {
         @Override

@@ -1,6 +1,7 @@
 package org.dit4j.cli;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -52,9 +53,26 @@ record Recipe(Path path, Map<String, Entry> entries) {
         }
     }
 
+    /** No key at all: everything is a flag or a default. */
+    static final Recipe NONE = new Recipe(Path.of(""), Map.of());
+
     /** Fails with the place of the first thing that is not a flat mapping of scalars. */
     static Recipe read(Path path) {
-        String text = text(path);
+        return parse(path, text(path));
+    }
+
+    /** A recipe of the folder {@code recipes}, which the jar carries; read as if the current folder had it. */
+    static Recipe builtIn(String name) {
+        Path path = Path.of("recipes", name);
+        return Failure.as(ExitCode.INTERNAL, () -> {
+            try (InputStream in = Recipe.class.getResourceAsStream("/recipes/" + name)) {
+                if (in == null) throw new IOException(path + " is not in this jar");
+                return parse(path, new String(in.readAllBytes(), StandardCharsets.UTF_8));
+            }
+        });
+    }
+
+    private static Recipe parse(Path path, String text) {
         LoadSettings settings = LoadSettings.builder()
                 .setLabel(path.toString())
                 .setCodePointLimit(MAX_BYTES)

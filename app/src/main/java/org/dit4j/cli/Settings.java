@@ -1,7 +1,6 @@
 package org.dit4j.cli;
 
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,8 +17,9 @@ import picocli.CommandLine.TypeConversionException;
  * knows are the one table of names, types and defaults; a recipe is read by the same table.
  */
 final class Settings {
-    /** Flags that say how to run the command, not what it does. */
-    private static final Set<String> NOT_IN_RECIPES = Set.of("config", "help", "version", "debug", "dry-run", "json");
+    /** Flags that say how to run the command, or what to show afterwards, not what it does. */
+    private static final Set<String> NOT_IN_RECIPES =
+            Set.of("config", "help", "version", "debug", "dry-run", "json", "rows");
 
     private static final String DEFAULT = "default", FLAG = "flag";
 
@@ -33,12 +33,12 @@ final class Settings {
     /**
      * Sets the fields of a parsed command that the recipe names and no flag did.
      *
-     * @param recipe the YAML file, or null where there is none
+     * @param recipe {@link Recipe#NONE} where there is none
      * @throws Failure with file, line and column for a key that is no flag or a value that the flag would refuse
      */
-    static Settings resolve(CommandSpec command, Path recipe) {
+    static Settings resolve(CommandSpec command, Recipe recipe) {
         Settings settings = new Settings();
-        Map<String, String> origins = recipe == null ? Map.of() : apply(Recipe.read(recipe), command);
+        Map<String, String> origins = apply(recipe, command);
         for (OptionSpec option : options(command)) {
             boolean given = command.commandLine().getParseResult().hasMatchedOption(option);
             String origin = given ? FLAG : origins.getOrDefault(key(option), DEFAULT);
@@ -121,6 +121,11 @@ final class Settings {
         return name.replaceFirst("^-+", "");
     }
 
+    /** Shows a value that a flag without one leaves to its surroundings, for example the data. */
+    void derive(String key, Object value, String origin) {
+        if (settings.get(key).value() == null) settings.put(key, new Setting(value, origin));
+    }
+
     /** Where a value is from: {@code default}, {@code flag} or {@code file:line:column}. */
     String origin(String key) {
         return settings.get(key).origin();
@@ -132,7 +137,7 @@ final class Settings {
         settings.forEach((key, setting) -> {
             boolean none = setting.value() == null || setting.value() instanceof List<?> list && list.isEmpty();
             String line = none ? "# " + key + ": none" : key + ": " + yaml(setting.value());
-            yaml.append(String.format("%-40s # %s%n", line, setting.origin()));
+            yaml.append(String.format("%-32s # %s%n", line, setting.origin()));
         });
         return yaml.toString();
     }
@@ -140,7 +145,7 @@ final class Settings {
     private static String yaml(Object value) {
         if (value instanceof List<?> list)
             return list.stream().map(Settings::yaml).toList().toString();
-        String text = value.toString();
+        String text = value instanceof Enum<?> constant ? Names.flag(constant) : value.toString();
         boolean plain =
                 text.matches("[A-Za-z0-9_./+-]+") && !List.of("~", "null", "-").contains(text);
         return plain ? text : '"' + new String(JsonStringEncoder.getInstance().quoteAsString(text)) + '"';

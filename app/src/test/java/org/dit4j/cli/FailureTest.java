@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.dit4j.io.FormatException;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.train.DivergedException;
 import org.junit.jupiter.api.Test;
 
 class FailureTest {
@@ -34,6 +35,7 @@ class FailureTest {
     @Test
     void filesThatAreNotThereAreSaidInWords() {
         assertFailure(ExitCode.DATA, "x.png: no such file or folder", new NoSuchFileException("x.png"));
+        assertFailure(ExitCode.DATA, "x: give an IDX file", new NoSuchFileException("x", null, "give an IDX file"));
         assertFailure(ExitCode.DATA, "x.png: permission denied", new AccessDeniedException("x.png"));
     }
 
@@ -51,6 +53,12 @@ class FailureTest {
                 () -> Failure.as(ExitCode.CHECKPOINT, () -> {
                     throw new IllegalArgumentException("not the file's fault");
                 }));
+    }
+
+    @Test
+    void aLossThatIsNoNumberIsDiverged() {
+        assertFailure(
+                ExitCode.DIVERGED, "the loss is NaN at step 7", new DivergedException("the loss is NaN at step 7"));
     }
 
     @Test

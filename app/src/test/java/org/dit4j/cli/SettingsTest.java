@@ -62,7 +62,8 @@ class SettingsTest {
         CommandLine command = new CommandLine(example).setCaseInsensitiveEnumValuesAllowed(true);
         command.parseArgs(flags);
         return Settings.resolve(
-                command.getCommandSpec(), yaml == null ? null : Files.writeString(folder.resolve("r.yaml"), yaml));
+                command.getCommandSpec(),
+                yaml == null ? Recipe.NONE : Recipe.read(Files.writeString(folder.resolve("r.yaml"), yaml)));
     }
 
     @Test
@@ -97,7 +98,8 @@ class SettingsTest {
         Example again = new Example();
         CommandLine command = new CommandLine(again);
         command.parseArgs();
-        Settings.resolve(command.getCommandSpec(), Files.writeString(folder.resolve("again.yaml"), printed));
+        Settings.resolve(
+                command.getCommandSpec(), Recipe.read(Files.writeString(folder.resolve("again.yaml"), printed)));
         assertEquals(List.of("a: b", "say \"no\"", "null"), again.classes);
         assertEquals(3e-4, again.learningRate);
         assertEquals("#1", again.vae);

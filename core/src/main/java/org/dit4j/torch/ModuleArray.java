@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.ModuleListImpl;
 
 /**
  * Submodules "name.0", "name.1", … of a module, and a Java list to loop over: LibTorch gives children back as plain modules, never as the
@@ -15,7 +16,9 @@ public final class ModuleArray<M extends Module> implements Iterable<M> {
 
     /** Registers an empty list called {@code name} in {@code owner}. */
     public ModuleArray(Module owner, String name) {
-        parent = owner.register_module(name, new Module());
+        // LibTorch's own class: of a Module made here, LibTorch calls the Java half (to, train, …), which is garbage
+        // once nobody holds it
+        parent = owner.register_module(name, new ModuleListImpl());
     }
 
     /** Appends a module under the next number. */

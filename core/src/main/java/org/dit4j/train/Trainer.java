@@ -71,7 +71,8 @@ public final class Trainer implements AutoCloseable {
         lossSum = TensorScope.keeping(() -> Tensors.to(Tensors.of(new float[] {0}), device));
     }
 
-    private static void requireFits(TrainConfig config, Dataset dataset) {
+    /** @throws IllegalArgumentException if the model takes other pictures, or has fewer classes, than the data */
+    public static void requireFits(TrainConfig config, Dataset dataset) {
         var model = config.model();
         if (dataset.channels() != model.inChannels()
                 || dataset.height() != model.inputHeight()

@@ -1,0 +1,75 @@
+package org.dit4j.cli;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.dit4j.DiTPipeline;
+import org.dit4j.SampleRequest;
+import org.dit4j.io.Images;
+import org.dit4j.report.ClassGrid;
+import org.dit4j.train.RunFolder;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+@Command(
+        name = "demo",
+        mixinStandardHelpOptions = true,
+        sortOptions = false,
+        customSynopsis = "dit demo [FLAG]...",
+        optionListHeading = "%nFlags:%n",
+        description = {
+            "Trains a small model on the built-in shapes, a few minutes on two cores, and draws what it learned.",
+            "It is dit train by the recipe recipes/glyphs.yaml, and then dit sample. The other flags of dit train work too;"
+                    + " they win over the recipe."
+        })
+final class DemoCommand implements Callable<Integer> {
+    @Option(
+            names = "--rows",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Pictures of each class in the grid. Default: ${DEFAULT-VALUE}.")
+    private int rows = 4;
+
+    @Mixin
+    private final TrainFlags flags = new TrainFlags();
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public Integer call() throws IOException {
+        PrintWriter out = spec.commandLine().getOut(), err = spec.commandLine().getErr();
+        try (Training training = Training.prepare(spec, flags, Recipe.builtIn("glyphs.yaml"))) {
+            RunFolder folder = training.run(err);
+            out.println("grid: " + drawGrid(folder, training, err));
+            Path curve = folder.path().resolve("loss.png");
+            if (Files.exists(curve)) out.println("loss: " + curve);
+            out.println("more: " + training.sampleCommand(folder));
+        }
+        out.flush();
+        return ExitCode.DONE.code;
+    }
+
+    private Path drawGrid(RunFolder folder, Training training, PrintWriter err) throws IOException {
+        try (DiTPipeline pipeline = DiTPipeline.open(folder.path(), flags.device(), DiTPipeline.Precision.FP32)) {
+            List<String> names = pipeline.classNames().names(), classes = new ArrayList<>();
+            for (int row = 0; row < rows; row++) classes.addAll(names);
+            SampleRequest request = training.sampling(classes);
+            List<BufferedImage> pictures = Drawing.draw(pipeline, request, err);
+            Path file = folder.path().resolve("grid.png");
+            Images.writePng(
+                    file,
+                    ClassGrid.captioned(Drawing.viewable(pictures), names),
+                    Drawing.text(request, pipeline, folder.path().toString()));
+            return file;
+        }
+    }
+}

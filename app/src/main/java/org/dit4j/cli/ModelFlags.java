@@ -1,0 +1,108 @@
+package org.dit4j.cli;
+
+import java.util.Locale;
+import org.dit4j.data.Dataset;
+import org.dit4j.model.DiTBlock;
+import org.dit4j.model.DiTConfig;
+import picocli.CommandLine.Option;
+
+/** Which network to train: a published size, or one of its own. */
+final class ModelFlags {
+    @Option(
+            names = "--model",
+            converter = Names.Models.class,
+            completionCandidates = Names.Models.class,
+            paramLabel = "NAME",
+            description = "A published size and patch: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
+    private String model = "DiT-XL/2";
+
+    @Option(
+            names = "--patch-size",
+            converter = Ranges.Count.class,
+            paramLabel = "PIXELS",
+            description = "Side of a token. This and the next three default to the published model's.")
+    private Integer patchSize;
+
+    @Option(
+            names = "--hidden-size",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Width of a token, a multiple of 4 and of the heads.")
+    private Integer hiddenSize;
+
+    @Option(names = "--depth", converter = Ranges.Count.class, paramLabel = "N", description = "Number of blocks.")
+    private Integer depth;
+
+    @Option(
+            names = "--num-heads",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Attention heads of a block.")
+    private Integer numHeads;
+
+    @Option(
+            names = "--block",
+            converter = Names.Blocks.class,
+            completionCandidates = Names.Blocks.class,
+            paramLabel = "NAME",
+            description = "Design of the blocks: ${COMPLETION-CANDIDATES}. Default: adaln-zero.")
+    private DiTBlock.Kind block = DiTBlock.Kind.ADALN_ZERO;
+
+    @Option(
+            names = "--label-dropout",
+            converter = Ranges.Fraction.class,
+            paramLabel = "SHARE",
+            description = "Share of labels that training hides, so that samples can be guided; 0: they cannot."
+                    + " Default: ${DEFAULT-VALUE}.")
+    private double labelDropout = 0.1;
+
+    /** @throws IllegalArgumentException if the values do not fit each other, or the pictures */
+    DiTConfig config(DataFlags flags, Dataset data) {
+        DiTConfig published = DiTConfig.of(model);
+        return new DiTConfig(
+                flags.height(data),
+                flags.width(data),
+                patchSize == null ? published.patchSize() : patchSize,
+                flags.channels(data),
+                hiddenSize == null ? published.hiddenSize() : hiddenSize,
+                depth == null ? published.depth() : depth,
+                numHeads == null ? published.numHeads() : numHeads,
+                published.mlpRatio(),
+                flags.numClasses(data),
+                labelDropout,
+                published.learnSigma(),
+                block);
+    }
+
+    /** The published name, or width × depth / patch. */
+    String name(DiTConfig config) {
+        boolean published = patchSize == null && hiddenSize == null && depth == null && numHeads == null;
+        return published ? model : "DiT-" + config.hiddenSize() + "x" + config.depth() + "/" + config.patchSize();
+    }
+
+    /** Completes what the published model decides. */
+    void derive(Settings settings, DiTConfig config) {
+        settings.derive("patch-size", config.patchSize(), model);
+        settings.derive("hidden-size", config.hiddenSize(), model);
+        settings.derive("depth", config.depth(), model);
+        settings.derive("num-heads", config.numHeads(), model);
+    }
+
+    /** A model in words, for people. */
+    static String describe(DiTConfig config) {
+        return String.format(
+                Locale.ROOT,
+                "DiT on %dx%d pixels of %d channel%s: patch %d, width %d, depth %d, %d heads, %s blocks, %d classes; %,d parameters",
+                config.inputHeight(),
+                config.inputWidth(),
+                config.inChannels(),
+                config.inChannels() == 1 ? "" : "s",
+                config.patchSize(),
+                config.hiddenSize(),
+                config.depth(),
+                config.numHeads(),
+                Names.flag(config.block()),
+                config.numClasses(),
+                config.parameters());
+    }
+}

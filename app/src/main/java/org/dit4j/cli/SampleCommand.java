@@ -1,0 +1,347 @@
+package org.dit4j.cli;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import org.dit4j.ClassNames;
+import org.dit4j.DiTPipeline;
+import org.dit4j.DiTPipeline.Precision;
+import org.dit4j.SampleRequest;
+import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.io.Images;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.report.ClassGrid;
+import org.dit4j.torch.Backend;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+@Command(
+        name = "sample",
+        mixinStandardHelpOptions = true,
+        sortOptions = false,
+        customSynopsis = "dit sample --ckpt=PATH [FLAG]...",
+        optionListHeading = "%nFlags:%n",
+        description = {
+            "Draws pictures with a trained model: a grid, and a PNG for each. How each was drawn is written into it as text.",
+            "The same seed, classes and steps give the same pictures."
+        },
+        footer = {
+            "",
+            "For example:",
+            "  dit sample --ckpt results/000-DiT-S-4 --class star,heart --count 4 --num-sampling-steps 50",
+            "  dit sample --ckpt model.safetensors --class 207 --seed 7 --sampler ddim --num-sampling-steps ddim50"
+        })
+final class SampleCommand implements Callable<Integer> {
+    private static final int MAX_DEFAULT_PICTURES = 16;
+
+    @Option(
+            names = "--ckpt",
+            required = true,
+            paramLabel = "PATH",
+            description = "A run folder (its newest checkpoint), a checkpoint's folder, or a safetensors file.")
+    private Path ckpt;
+
+    @Option(
+            names = "--model",
+            converter = Names.Models.class,
+            completionCandidates = Names.Models.class,
+            paramLabel = "NAME",
+            description = "Refuse a checkpoint of another size, for example than DiT-S/4. Default: take any.")
+    private String model;
+
+    @Option(
+            names = "--image-size",
+            converter = Ranges.Count.class,
+            paramLabel = "PIXELS",
+            description = "Refuse a checkpoint for pictures of another size. Default: take any.")
+    private Integer imageSize;
+
+    @Option(
+            names = "--num-classes",
+            converter = Ranges.CountOrNone.class,
+            paramLabel = "N",
+            description = "Refuse a checkpoint with other classes. Default: take any.")
+    private Integer numClasses;
+
+    @Option(
+            names = "--class",
+            split = ",",
+            paramLabel = "CLASS",
+            description = "Names or numbers; a name's beginning will do. Default: the first 16 classes.")
+    private List<String> classes = List.of();
+
+    @Option(
+            names = "--count",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Pictures of each class. Default: 1; without classes, 16.")
+    private Integer count;
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            description = "Another seed, other pictures. Default: ${DEFAULT-VALUE}.")
+    private long seed;
+
+    @Mixin
+    private final SamplingFlags sampling = new SamplingFlags("250", Sampler.DDPM);
+
+    @Option(
+            names = "--eta",
+            converter = Ranges.Share.class,
+            paramLabel = "SHARE",
+            description = "Randomness of ddim: 0 is none, 1 that of ddpm. Default: ${DEFAULT-VALUE}.")
+    private double eta;
+
+    /** Which channels are guided. */
+    enum CfgChannels {
+        PUBLISHED,
+        ALL
+    }
+
+    @Option(
+            names = "--cfg-channels",
+            converter = CfgChannelNames.class,
+            completionCandidates = CfgChannelNames.class,
+            paramLabel = "NAME",
+            description = "Guide the first three channels only, as published, or all. Default: published.")
+    private CfgChannels cfgChannels = CfgChannels.PUBLISHED;
+
+    @Option(
+            names = "--cfg-interval",
+            converter = Ranges.Interval.Converter.class,
+            paramLabel = "LOW,HIGH",
+            description = "Guide at these of the 1000 timesteps only. Default: at all.")
+    private Ranges.Interval cfgInterval;
+
+    @Option(
+            names = "--precision",
+            converter = Names.Precisions.class,
+            completionCandidates = Names.Precisions.class,
+            paramLabel = "NAME",
+            description = "fp32; autocast: matrix products in bfloat16; bf16: everything. Default: fp32.")
+    private Precision precision = Precision.FP32;
+
+    @Option(
+            names = "--device",
+            paramLabel = "NAME",
+            description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
+    private String device = "auto";
+
+    @Option(
+            names = "--vae",
+            converter = Names.Vaes.class,
+            completionCandidates = Names.Vaes.class,
+            paramLabel = "NAME",
+            description = "none: the model works on pixels. Default: ${DEFAULT-VALUE}.")
+    private String vae = "none";
+
+    @Option(
+            names = "--out",
+            paramLabel = "FOLDER",
+            description =
+                    "Where the PNGs go; those of equal names are replaced. Default: samples/NNN, the next number.")
+    private Path out;
+
+    @Option(
+            names = "--columns",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Of the grid. Default: one for each class, or as wide as high.")
+    private Integer columns;
+
+    @Option(
+            names = "--scale",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Make a square of N x N of each pixel. Default: what makes small pictures 96 pixels wide.")
+    private Integer scale;
+
+    @Option(names = "--json", description = "Print one JSON object instead of the paths.")
+    private boolean json;
+
+    @Spec
+    private CommandSpec spec;
+
+    /** {@code published} and {@code all}. */
+    static final class CfgChannelNames extends Names<CfgChannels> {
+        CfgChannelNames() {
+            super(List.of(CfgChannels.values()), Names::flag);
+        }
+    }
+
+    /** What {@code --json} says of a picture. */
+    record Picture(String file, Integer label, String name) {}
+
+    @Override
+    public Integer call() throws IOException {
+        Names.Vaes.requireNone(vae);
+        Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
+        try (DiTPipeline pipeline = Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, device, precision))) {
+            requireModel(pipeline.config());
+            requirePixels(pipeline.config());
+            List<Integer> labels = labels(pipeline);
+            SampleRequest request = request(pipeline.config(), labels);
+            List<BufferedImage> pictures =
+                    Drawing.draw(pipeline, request, spec.commandLine().getErr());
+            write(
+                    pipeline,
+                    request,
+                    labels,
+                    scale == null ? Drawing.viewable(pictures) : Drawing.enlarged(pictures, scale));
+        }
+        return ExitCode.DONE.code;
+    }
+
+    private void requireModel(DiTConfig actual) {
+        DiTConfig named = model == null ? actual : DiTConfig.of(model);
+        boolean same = named.patchSize() == actual.patchSize()
+                && named.hiddenSize() == actual.hiddenSize()
+                && named.depth() == actual.depth()
+                && named.numHeads() == actual.numHeads()
+                && (imageSize == null || imageSize == actual.inputHeight() && imageSize == actual.inputWidth())
+                && (numClasses == null || numClasses == actual.numClasses());
+        if (!same)
+            throw new Failure(
+                    ExitCode.CHECKPOINT, ckpt + ": holds another model than asked for: " + ModelFlags.describe(actual));
+    }
+
+    private static void requirePixels(DiTConfig model) {
+        if (model.inChannels() != 1 && model.inChannels() != 3)
+            throw new IllegalArgumentException("this model works on latents of " + model.inChannels()
+                    + " channels, which an autoencoder has to decode; there is none yet");
+    }
+
+    /** The label of each picture, all classes of the first row first; zeros for an unconditional model. */
+    private List<Integer> labels(DiTPipeline pipeline) {
+        int numClasses = pipeline.config().numClasses();
+        if (numClasses == 0) {
+            if (!classes.isEmpty())
+                throw new IllegalArgumentException("--class " + classes.get(0) + ": this model has no classes");
+            return Collections.nCopies(count == null ? MAX_DEFAULT_PICTURES : count, 0);
+        }
+        List<Integer> row = classes.isEmpty()
+                ? IntStream.range(0, Math.min(numClasses, MAX_DEFAULT_PICTURES))
+                        .boxed()
+                        .toList()
+                : classes.stream()
+                        .map(given -> label(given, pipeline.classNames()))
+                        .toList();
+        List<Integer> labels = new ArrayList<>();
+        for (int i = 0; i < (count == null ? 1 : count); i++) labels.addAll(row);
+        return labels;
+    }
+
+    private static int label(String given, ClassNames names) {
+        try {
+            return names.label(given);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(e.getMessage() + DidYouMean.hint(given, names.names()), e);
+        }
+    }
+
+    private SampleRequest request(DiTConfig model, List<Integer> labels) {
+        SampleRequest request = sampling.request(
+                model, labels.stream().map(label -> Integer.toString(label)).toList(), seed);
+        request = request.withSampler(request.sampler(), eta);
+        if (cfgChannels == CfgChannels.ALL) request = request.withAllChannelsGuided();
+        return cfgInterval == null ? request : request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
+    }
+
+    private void write(DiTPipeline pipeline, SampleRequest request, List<Integer> labels, List<BufferedImage> pictures)
+            throws IOException {
+        Path folder = Failure.as(
+                ExitCode.USAGE, () -> out == null ? nextFolder(Path.of("samples")) : Files.createDirectories(out));
+        Map<String, String> text = Drawing.text(request, pipeline, ckpt.toString());
+        text.put("Device", device);
+        text.put("Precision", Names.flag(precision));
+        Path grid = folder.resolve("grid.png");
+        Images.writePng(grid, grid(pipeline, labels, pictures), text);
+        List<Picture> written = new ArrayList<>();
+        for (int i = 0; i < pictures.size(); i++) {
+            Integer label = pipeline.config().numClasses() == 0 ? null : labels.get(i);
+            String name = label == null ? null : pipeline.classNames().name(label);
+            Path file = folder.resolve(fileName(i, name));
+            Images.writePng(file, pictures.get(i), pictureText(text, i, label, name));
+            written.add(new Picture(file.toString(), label, name));
+        }
+        print(grid, written, text);
+    }
+
+    private static Map<String, String> pictureText(Map<String, String> text, int picture, Integer label, String name) {
+        Map<String, String> one = new LinkedHashMap<>(text);
+        one.put("Picture", Integer.toString(picture)); // with the seed it fixes the noise
+        if (label == null) return one;
+        one.put("Class", name);
+        one.put("Label", label.toString());
+        return one;
+    }
+
+    private BufferedImage grid(DiTPipeline pipeline, List<Integer> labels, List<BufferedImage> pictures) {
+        List<Integer> row = labels.stream().distinct().toList();
+        boolean byClass = pipeline.config().numClasses() > 0
+                && row.size() <= MAX_DEFAULT_PICTURES
+                && IntStream.range(0, labels.size()).allMatch(i -> labels.get(i).equals(row.get(i % row.size())))
+                && (columns == null || columns == row.size());
+        if (byClass && row.size() > 1)
+            return ClassGrid.captioned(
+                    pictures, row.stream().map(pipeline.classNames()::name).toList());
+        int square = (int) Math.ceil(Math.sqrt(pictures.size()));
+        return ClassGrid.plain(pictures, columns == null ? square : columns);
+    }
+
+    /** {@code 000-star.png}; of a name with synonyms the first. */
+    private static String fileName(int picture, String name) {
+        String number = String.format(Locale.ROOT, "%03d", picture);
+        if (name == null) return number + ".png";
+        String words = name.split(",")[0].toLowerCase(Locale.ROOT).replaceAll("[^\\p{L}\\p{N}]+", "-");
+        return number + "-" + words.substring(0, Math.min(40, words.length())) + ".png";
+    }
+
+    private static Path nextFolder(Path parent) throws IOException {
+        Files.createDirectories(parent);
+        for (int number = 0; ; number++) {
+            try {
+                return Files.createDirectory(parent.resolve(String.format(Locale.ROOT, "%03d", number)));
+            } catch (FileAlreadyExistsException e) {
+                // of an earlier run: the next number
+            }
+        }
+    }
+
+    private void print(Path grid, List<Picture> written, Map<String, String> text) throws IOException {
+        PrintWriter standard = spec.commandLine().getOut();
+        if (json) {
+            Map<String, Object> result = new LinkedHashMap<>();
+            result.put("grid", grid.toString());
+            result.put("pictures", written);
+            result.put("parameters", text);
+            standard.println(new ObjectMapper().writeValueAsString(result));
+        } else {
+            standard.println(grid);
+            written.forEach(picture -> standard.println(picture.file()));
+        }
+        standard.flush();
+    }
+
+    /** A path as a shell takes it. */
+    static String quoted(Path path) {
+        String text = path.toString();
+        return text.matches("[\\w./~+-]+") ? text : "'" + text.replace("'", "'\\''") + "'";
+    }
+}

@@ -1,0 +1,60 @@
+package org.dit4j.cli;
+
+import java.util.List;
+import org.dit4j.SampleRequest;
+import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.model.DiTConfig;
+import picocli.CommandLine.Option;
+
+/** How to draw pictures, with a finished model or with one in training. */
+final class SamplingFlags {
+    private static final double PUBLISHED_SCALE = 4;
+
+    @Option(
+            names = "--num-sampling-steps",
+            paramLabel = "STEPS",
+            description = "How many of the 1000 timesteps to visit: a number; \"ddim\" and a number for an even stride;"
+                    + " or numbers for equal sections, as in 10,15,20. Default: ${DEFAULT-VALUE}.")
+    private String numSamplingSteps;
+
+    @Option(
+            names = "--sampler",
+            converter = Names.Samplers.class,
+            completionCandidates = Names.Samplers.class,
+            paramLabel = "NAME",
+            description =
+                    "${COMPLETION-CANDIDATES}; ddim needs fewer steps. Default: ddpm; for grids in training, ddim.")
+    private Sampler sampler;
+
+    @Option(
+            names = "--cfg-scale",
+            converter = Ranges.NotNegative.class,
+            paramLabel = "SCALE",
+            description = "Classifier-free guidance; 1 is none. Default: 4.0, and 1 for a model without label dropout.")
+    private Double cfgScale;
+
+    SamplingFlags(String numSamplingSteps, Sampler sampler) {
+        this.numSamplingSteps = numSamplingSteps;
+        this.sampler = sampler;
+    }
+
+    /** @throws IllegalArgumentException if guidance is asked of a model that cannot be guided */
+    SampleRequest request(DiTConfig model, List<String> classes, long seed) {
+        double scale = cfgScale != null ? cfgScale : model.hasNullLabel() ? PUBLISHED_SCALE : 1;
+        if (scale != 1 && !model.hasNullLabel())
+            throw new IllegalArgumentException("--cfg-scale " + scale + ": this model has no "
+                    + (model.numClasses() == 0 ? "classes" : "null label (label dropout 0)")
+                    + ", so it cannot be guided; use 1");
+        return SampleRequest.of(classes)
+                .withSeed(seed)
+                .withSteps(numSamplingSteps)
+                .withSampler(sampler, 0)
+                .withGuidance(scale);
+    }
+
+    /** These flags as they are typed, for another command. */
+    String typed() {
+        return "--num-sampling-steps " + numSamplingSteps + " --sampler " + Names.flag(sampler)
+                + (cfgScale == null ? "" : " --cfg-scale " + cfgScale);
+    }
+}

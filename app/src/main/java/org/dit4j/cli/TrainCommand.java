@@ -1,0 +1,58 @@
+package org.dit4j.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+@Command(
+        name = "train",
+        mixinStandardHelpOptions = true,
+        sortOptions = false,
+        customSynopsis = "dit train [--config=FILE] [--data-path=PATH] [FLAG]...",
+        optionListHeading = "%nFlags:%n",
+        description = {
+            "Trains a model. Leaves a numbered run folder with the configuration, a log, checkpoints, grids of samples and the"
+                    + " curve of the loss.",
+            "Flags win over the recipe, and the recipe over the defaults, which are those of the paper."
+        },
+        footer = {
+            "",
+            "For example:",
+            "  dit train --config recipes/fashion-mnist.yaml --data-path ~/fashion-mnist",
+            "  dit train --data-path photos --image-size 64 --model DiT-S/4 --global-batch-size 64 --max-steps 20000",
+            "  dit train --data-path glyphs --model DiT-S/8 --max-steps 500 --dry-run"
+        })
+final class TrainCommand implements Callable<Integer> {
+    @Option(names = "--config", paramLabel = "FILE", description = "A recipe: a YAML file of flags without dashes.")
+    private Path config;
+
+    @Option(
+            names = "--dry-run",
+            description = "Check everything, print the resolved configuration with where each value is from, and stop.")
+    private boolean dryRun;
+
+    @Mixin
+    private final TrainFlags flags = new TrainFlags();
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public Integer call() throws IOException {
+        PrintWriter out = spec.commandLine().getOut();
+        try (Training training = Training.prepare(spec, flags, config == null ? Recipe.NONE : Recipe.read(config))) {
+            if (dryRun) out.print(training.describe());
+            else
+                out.println(
+                        training.sampleCommand(training.run(spec.commandLine().getErr())));
+        }
+        out.flush();
+        return ExitCode.DONE.code;
+    }
+}

@@ -1,0 +1,225 @@
+package org.dit4j.cli;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.data.Dataset;
+import org.dit4j.train.Ema;
+import org.dit4j.train.LearningRate;
+import org.dit4j.train.TrainConfig;
+import org.dit4j.train.TrainingRun;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The flags of a training run. Their defaults are the published recipe. */
+final class TrainFlags {
+    @Mixin(name = "Data")
+    final DataFlags data = new DataFlags();
+
+    @Mixin(name = "Model")
+    final ModelFlags model = new ModelFlags();
+
+    @Mixin(name = "Training")
+    final Optimisation training = new Optimisation();
+
+    @Mixin(name = "Output")
+    final Output output = new Output();
+
+    /** How the weights are found. */
+    static final class Optimisation {
+        private static final int PUBLISHED_EPOCHS = 1400;
+
+        enum Precision {
+            FP32,
+            BF16
+        }
+
+        /** Not {@link Names.Precisions}: weights in bfloat16 do not train. */
+        static final class Precisions extends Names<Precision> {
+            Precisions() {
+                super(Arrays.asList(Precision.values()), Names::flag);
+            }
+        }
+
+        @Option(
+                names = "--epochs",
+                converter = Ranges.Count.class,
+                paramLabel = "N",
+                description = "Passes over the data. Default: 1400, unless --max-steps is given.")
+        private Integer epochs;
+
+        @Option(
+                names = "--max-steps",
+                converter = Ranges.Count.class,
+                paramLabel = "N",
+                description = "Optimiser steps; with --epochs too, what ends first counts.")
+        private Integer maxSteps;
+
+        @Option(
+                names = "--global-batch-size",
+                converter = Ranges.Count.class,
+                paramLabel = "N",
+                description = "Images to an optimiser step. Default: ${DEFAULT-VALUE}.")
+        private int globalBatchSize = 256;
+
+        @Option(
+                names = "--micro-batch-size",
+                converter = Ranges.Count.class,
+                paramLabel = "N",
+                description = "Images that go through the network at once; less needs less memory. A divisor of the"
+                        + " batch size. Default: the batch size.")
+        private Integer microBatchSize;
+
+        @Option(
+                names = "--learning-rate",
+                converter = Ranges.Positive.class,
+                paramLabel = "RATE",
+                description = "Of AdamW. Default: 1e-4.")
+        private double learningRate = 1e-4;
+
+        @Option(
+                names = "--warmup-steps",
+                converter = Ranges.CountOrNone.class,
+                paramLabel = "N",
+                description = "Steps over which the learning rate rises to it. Default: ${DEFAULT-VALUE}.")
+        private int warmupSteps;
+
+        @Option(
+                names = "--weight-decay",
+                converter = Ranges.NotNegative.class,
+                paramLabel = "RATE",
+                description = "Of AdamW. Default: ${DEFAULT-VALUE}.")
+        private double weightDecay;
+
+        @Option(
+                names = "--clip-norm",
+                converter = Ranges.NotNegative.class,
+                paramLabel = "NORM",
+                description = "Longer gradients are scaled down to it; 0 is never. Default: ${DEFAULT-VALUE}.")
+        private double clipNorm;
+
+        @Option(
+                names = "--ema-decay",
+                converter = Ranges.Fraction.class,
+                paramLabel = "DECAY",
+                description = "Share of the averaged weights that a step keeps. Default: ${DEFAULT-VALUE}.")
+        private double emaDecay = 0.9999;
+
+        @Option(
+                names = "--ema-ramp",
+                converter = Ranges.Share.class,
+                paramLabel = "SHARE",
+                description = "The average's half-life is at most this share of the images trained so far, for short"
+                        + " runs: 0.05. 0 is no such limit. Default: ${DEFAULT-VALUE}.")
+        private double emaRamp;
+
+        @Option(
+                names = "--global-seed",
+                paramLabel = "N",
+                description = "Fixes weights, order, noise and all else that is drawn. Default: ${DEFAULT-VALUE}.")
+        private long globalSeed;
+
+        @Option(
+                names = "--precision",
+                converter = Precisions.class,
+                completionCandidates = Precisions.class,
+                paramLabel = "NAME",
+                description = "Of matrix products: ${COMPLETION-CANDIDATES}. Weights are float32. Default: fp32.")
+        private Precision precision = Precision.FP32;
+
+        @Option(
+                names = "--recompute",
+                description = "Compute each block again in the backward pass: less memory, a third more time.")
+        private boolean recompute;
+
+        @Option(
+                names = "--device",
+                paramLabel = "NAME",
+                description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
+        private String device = "auto";
+
+        private long maxSteps(Dataset data) {
+            if (maxSteps != null && epochs == null) return maxSteps;
+            if (data.size() == Dataset.ENDLESS)
+                throw new IllegalArgumentException("these data are endless and have no epochs; give --max-steps"
+                        + (epochs == null ? "" : " alone"));
+            int passes = epochs == null ? PUBLISHED_EPOCHS : epochs;
+            long steps = Math.max(1, Math.multiplyExact(passes, data.size()) / globalBatchSize);
+            return maxSteps == null ? steps : Math.min(steps, maxSteps);
+        }
+    }
+
+    /** What is left behind, and how often. */
+    static final class Output {
+        @Option(
+                names = "--results-dir",
+                paramLabel = "FOLDER",
+                description = "The run gets a numbered folder in it. Default: ${DEFAULT-VALUE}.")
+        Path resultsDir = Path.of("results");
+
+        @Option(
+                names = "--log-every",
+                converter = Ranges.Count.class,
+                paramLabel = "STEPS",
+                description = "Show and log the mean loss. Default: ${DEFAULT-VALUE}.")
+        private int logEvery = 100;
+
+        @Option(
+                names = "--ckpt-every",
+                converter = Ranges.Count.class,
+                paramLabel = "STEPS",
+                description = "Leave a checkpoint; the last step does too. Default: ${DEFAULT-VALUE}.")
+        private int ckptEvery = 50_000;
+
+        @Option(
+                names = "--sample-every",
+                converter = Ranges.CountOrNone.class,
+                paramLabel = "STEPS",
+                description = "Draw a grid from the averaged weights, by the flags below; 0 is never. Default:"
+                        + " ${DEFAULT-VALUE}.")
+        private int sampleEvery = 1000;
+
+        @Mixin
+        final SamplingFlags sampling = new SamplingFlags("ddim25", Sampler.DDIM);
+
+        TrainingRun.Cadence cadence() {
+            return new TrainingRun.Cadence(logEvery, ckptEvery, sampleEvery);
+        }
+    }
+
+    long seed() {
+        return training.globalSeed;
+    }
+
+    String device() {
+        return training.device;
+    }
+
+    /** @throws IllegalArgumentException if the values do not fit each other, or the pictures */
+    TrainConfig config(Dataset dataset) {
+        int batch = training.globalBatchSize;
+        return new TrainConfig(
+                model.config(data, dataset),
+                training.globalSeed,
+                training.maxSteps(dataset),
+                batch,
+                training.microBatchSize == null ? batch : training.microBatchSize,
+                new LearningRate(training.learningRate, training.warmupSteps),
+                training.weightDecay,
+                training.clipNorm,
+                new Ema.Schedule(training.emaDecay, training.emaRamp),
+                data.flip(),
+                data.numWorkers(),
+                training.precision == Optimisation.Precision.BF16,
+                training.recompute,
+                training.device);
+    }
+
+    /** Completes what the data and the other values decide. */
+    void derive(Settings settings, TrainConfig config, Dataset dataset) {
+        data.derive(settings, dataset);
+        model.derive(settings, config.model());
+        settings.derive("max-steps", config.maxSteps(), "epochs");
+        settings.derive("micro-batch-size", config.microBatchSize(), "global-batch-size");
+    }
+}

@@ -1,0 +1,160 @@
+package org.dit4j.cli;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.IntStream;
+import org.dit4j.DiTPipeline;
+import org.dit4j.SampleRequest;
+import org.dit4j.data.Dataset;
+import org.dit4j.io.Images;
+import org.dit4j.report.ClassGrid;
+import org.dit4j.report.LossCurve;
+import org.dit4j.report.Progress;
+import org.dit4j.report.Terminal;
+import org.dit4j.torch.Backend;
+import org.dit4j.train.RunFolder;
+import org.dit4j.train.TrainConfig;
+import org.dit4j.train.Trainer;
+import org.dit4j.train.TrainingListener;
+import org.dit4j.train.TrainingRun;
+import picocli.CommandLine.Model.CommandSpec;
+
+/** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples and a curve. */
+final class Training implements AutoCloseable {
+    private static final int MAX_COLUMNS = 10, ROWS = 2;
+
+    private final TrainFlags flags;
+    private final Settings settings;
+    private final Dataset data;
+    private final TrainConfig config;
+
+    private Training(TrainFlags flags, Settings settings, Dataset data) {
+        this.flags = flags;
+        this.settings = settings;
+        this.data = data;
+        config = flags.config(data);
+        Trainer.requireFits(config, data);
+        flags.derive(settings, config, data);
+        sampling(List.of("0")); // refuses now what it would refuse when the first grid is due
+    }
+
+    /** Completes the flags by the recipe, opens the data and checks that everything fits; trains nothing. */
+    static Training prepare(CommandSpec command, TrainFlags flags, Recipe recipe) throws IOException {
+        Settings settings = Settings.resolve(command, recipe);
+        Failure.as(ExitCode.DEVICE, () -> Backend.device(flags.device()));
+        Dataset data = flags.data.open(flags.seed());
+        try {
+            return new Training(flags, settings, data);
+        } catch (RuntimeException e) {
+            data.close();
+            throw e;
+        }
+    }
+
+    /** The resolved configuration, a recipe of the same run. */
+    String describe() {
+        return "# " + data.describe() + "\n# " + ModelFlags.describe(config.model()) + "\n" + settings.toYaml();
+    }
+
+    /** The command that samples from a run. */
+    String sampleCommand(RunFolder folder) {
+        return "dit sample --ckpt " + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed();
+    }
+
+    /** Trains. What there is to see goes to {@code err}. */
+    RunFolder run(PrintWriter err) throws IOException {
+        RunFolder folder = Failure.as(
+                ExitCode.USAGE, () -> RunFolder.create(flags.output.resultsDir, flags.model.name(config.model())));
+        Files.writeString(folder.config(), describe());
+        err.println(data.describe());
+        err.println(ModelFlags.describe(config.model()));
+        err.println("run folder: " + folder.path());
+        err.flush();
+        try (Trainer trainer = new Trainer(config, DiTPipeline.diffusion(config.model()), data);
+                Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps())) {
+            Watcher watcher = new Watcher(folder, progress);
+            new TrainingRun(trainer, folder, classNames(), flags.output.cadence(), watcher).run();
+            watcher.curve.write(folder.path().resolve("loss.png"));
+        }
+        return folder;
+    }
+
+    /** One per label; none for an unconditional model. */
+    private List<String> classNames() {
+        return config.model().numClasses() == 0 ? List.of() : data.classNames();
+    }
+
+    /** What the flags ask to draw, at the run's seed. */
+    SampleRequest sampling(List<String> classes) {
+        return flags.output.sampling.request(config.model(), classes, config.seed());
+    }
+
+    /** Up to {@value #MAX_COLUMNS} labels, evenly spread over all; as many empty ones for an unconditional model. */
+    private List<String> columns() {
+        int numClasses = config.model().numClasses();
+        if (numClasses == 0) return Collections.nCopies(MAX_COLUMNS, "");
+        int columns = Math.min(MAX_COLUMNS, numClasses);
+        return IntStream.range(0, columns)
+                .mapToObj(column -> Integer.toString((int) ((long) column * numClasses / columns)))
+                .toList();
+    }
+
+    @Override
+    public void close() throws IOException {
+        data.close();
+    }
+
+    /** Shows how a run goes. */
+    private final class Watcher implements TrainingListener {
+        final LossCurve curve = new LossCurve();
+        private final RunFolder folder;
+        private final Progress progress;
+        private String details = "";
+
+        Watcher(RunFolder folder, Progress progress) {
+            this.folder = folder;
+            this.progress = progress;
+        }
+
+        @Override
+        public boolean onStep(Trainer trainer) {
+            // the last step is shown with its loss
+            if (trainer.steps() < config.maxSteps()) progress.update(trainer.steps(), details);
+            return true;
+        }
+
+        @Override
+        public void onLog(Trainer trainer, double meanLoss, double stepsPerSecond) {
+            curve.add(trainer.steps(), meanLoss);
+            double imagesPerSecond = stepsPerSecond * config.globalBatchSize();
+            details = String.format(Locale.ROOT, "loss %.4f  %.0f images/s", meanLoss, imagesPerSecond);
+            progress.update(trainer.steps(), details);
+        }
+
+        @Override
+        public void onSamples(Trainer trainer) throws IOException {
+            List<String> columns = columns(), classes = new ArrayList<>();
+            for (int row = 0; row < ROWS; row++) classes.addAll(columns);
+            SampleRequest request = sampling(classes);
+            Path file = folder.samples().resolve(String.format(Locale.ROOT, "step-%07d.png", trainer.steps()));
+            try (DiTPipeline pipeline = DiTPipeline.of(trainer.emaNetwork(), classNames(), config.device())) {
+                List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));
+                List<String> captions = columns.stream()
+                        .map(label ->
+                                label.isEmpty() ? "" : pipeline.classNames().name(Integer.parseInt(label)))
+                        .toList();
+                Images.writePng(
+                        file,
+                        ClassGrid.captioned(pictures, captions),
+                        Drawing.text(request, pipeline, folder.path() + ", step " + trainer.steps()));
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+package org.dit4j.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.io.Safetensors;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.TensorScope;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What a person may get wrong: the right exit code, one clear message, no stack trace, nothing on standard output. */
+class BadInputTest {
+    @TempDir
+    static Path folder;
+
+    /** Of {@code $RUN} and so on in the tables below. */
+    private static final Map<String, String> PATHS = new LinkedHashMap<>();
+
+    @BeforeAll
+    static void makeFiles() throws IOException {
+        Path run = TinyRun.train(folder.resolve("results"), "--sample-every=0");
+        Path weights = run.resolve("checkpoints/step-0000003/ema.safetensors");
+        PATHS.put("RUN", run.toString());
+        PATHS.put("WEIGHTS", weights.toString());
+        PATHS.put(
+                "NO_NULL",
+                TinyRun.train(folder.resolve("no-null"), "--sample-every=0", "--label-dropout=0")
+                        .toString());
+        PATHS.put(
+                "CUT",
+                TestFiles.cutShort(Files.copy(weights, folder.resolve("cut.safetensors")), 9)
+                        .toString());
+        PATHS.put("STRANGE", strangeCheckpoint(weights).toString());
+        PATHS.put("OTHER", otherWeights(weights).toString());
+        PATHS.put(
+                "TEXT",
+                Files.writeString(folder.resolve("notes.txt"), "not what it should be")
+                        .toString());
+        PATHS.put("PNG", TestFiles.picture(folder.resolve("picture.png"), 8, 8).toString());
+        PATHS.put("EMPTY", Files.createDirectories(folder.resolve("empty")).toString());
+        Path broken = folder.resolve("broken");
+        TestFiles.cutShort(TestFiles.picture(broken.resolve("cat/1.png"), 40, 30), 20);
+        PATHS.put("BROKEN", broken.toString());
+        PATHS.put("IDX", TestFiles.idx(folder.resolve("idx"), 8, 32, 32, 2).toString());
+        Path idxCut = TestFiles.idx(folder.resolve("idx-cut"), 8, 32, 32, 2);
+        TestFiles.cutShort(idxCut.resolve("train-images-idx3-ubyte"), 1);
+        PATHS.put("IDX_CUT", idxCut.toString());
+        Path alone = TestFiles.idx(folder.resolve("idx-alone"), 8, 32, 32, 2);
+        Files.delete(alone.resolve("train-labels-idx1-ubyte"));
+        PATHS.put("IDX_ALONE", alone.toString());
+        PATHS.put(
+                "ZIP",
+                Files.writeString(folder.resolve("photos.zip"), "PK, but no zip")
+                        .toString());
+        PATHS.put(
+                "RECIPE",
+                Files.writeString(folder.resolve("wrong.yaml"), "modle: DiT-S/2\n")
+                        .toString());
+    }
+
+    /** Without the metadata that says what it is. */
+    private static Path strangeCheckpoint(Path weights) throws IOException {
+        Path file = folder.resolve("strange.safetensors");
+        try (TensorScope scope = new TensorScope()) {
+            Safetensors.write(file, Safetensors.read(weights), Map.of());
+        }
+        return file;
+    }
+
+    /** The metadata of one model, the weights of another. */
+    private static Path otherWeights(Path weights) throws IOException {
+        Path file = folder.resolve("other.safetensors");
+        DiTCheckpoint.Description description = DiTCheckpoint.describe(weights);
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = Safetensors.read(weights);
+            Safetensors.write(
+                    file,
+                    tensors,
+                    new DiTCheckpoint.Description(description.model().withTrunk(32, 1, 2), List.of(), "").metadata());
+        }
+        return file;
+    }
+
+    private static CommandRun fails(ExitCode exitCode, String message, String... flags) {
+        String[] filled = Stream.of(flags).map(BadInputTest::filled).toArray(String[]::new);
+        CommandRun run = CommandRun.of(filled);
+        assertEquals(exitCode.code, run.exitCode(), run.err());
+        assertEquals("", run.out());
+        List<String> lines = run.err().lines().toList();
+        assertEquals(1, lines.stream().filter(line -> line.startsWith("dit: ")).count(), run.err());
+        int at = lines.indexOf(lines.stream()
+                .filter(line -> line.startsWith("dit: "))
+                .findFirst()
+                .orElseThrow());
+        assertTrue(lines.size() - at <= 5, run.err());
+        assertTrue(lines.get(at).contains(filled(message)), run.err());
+        assertFalse(run.err().contains("\tat ") || run.err().contains("Exception"), run.err());
+        return run;
+    }
+
+    private static String filled(String text) {
+        String filled = text;
+        for (Map.Entry<String, String> path : PATHS.entrySet())
+            filled = filled.replaceAll("\\$" + path.getKey() + "\\b(?!_)", path.getValue());
+        return filled;
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "USAGE      | | Missing required option: '--ckpt=PATH'",
+                "CHECKPOINT | --ckpt=nowhere | nowhere: no such run folder, checkpoint or safetensors file",
+                "CHECKPOINT | --ckpt=$EMPTY | $EMPTY: holds no checkpoint; give a run folder",
+                "CHECKPOINT | --ckpt=$TEXT | $TEXT: ",
+                "CHECKPOINT | --ckpt=$PNG | $PNG: ",
+                "CHECKPOINT | --ckpt=$CUT | $CUT: ",
+                "CHECKPOINT | --ckpt=$STRANGE | $STRANGE: does not say which model its weights are for",
+                "CHECKPOINT | --ckpt=$OTHER | pos_embed is [1, 64, 16], the model needs [1, 64, 32]",
+                "CHECKPOINT | --ckpt=$RUN --model=DiT-S/4 | $RUN: holds another model than asked for: DiT on 32x32",
+                "CHECKPOINT | --ckpt=$RUN --num-classes=1000 | holds another model than asked for",
+                "CHECKPOINT | --ckpt=$RUN --image-size=256 | holds another model than asked for",
+                "USAGE      | --ckpt=$RUN --class=staar | unknown class \"staar\"; known are [circle, square",
+                "USAGE      | --ckpt=$RUN --class=staar | ; did you mean star?",
+                "USAGE      | --ckpt=$RUN --class=s | class \"s\" may be any of [square, star]; give more of its name",
+                "USAGE      | --ckpt=$RUN --class=10 | class 10 is outside 0 … 9",
+                "USAGE      | --ckpt=$RUN --clas=1 | unknown flag --clas; did you mean --class?",
+                "USAGE      | --ckpt=$RUN --sampler=ddmp | unknown value \"ddmp\"; one of [ddpm, ddim]; did you mean ddpm?",
+                "USAGE      | --ckpt=$RUN --num-sampling-steps=many | timestep spacing \"many\" is not understood; use a number",
+                "USAGE      | --ckpt=$RUN --num-sampling-steps=1001 | takes 1001 timesteps of a section of 1000",
+                "USAGE      | --ckpt=$RUN --num-sampling-steps=0 | timestep spacing \"0\" is not understood",
+                "USAGE      | --ckpt=$RUN --cfg-scale=-1 | --cfg-scale: \"-1\" is not a number of at least 0",
+                "USAGE      | --ckpt=$RUN --cfg-interval=9,1 | \"9,1\" is not an interval LOW,HIGH",
+                "USAGE      | --ckpt=$RUN --eta=2 | --eta: \"2\" is not a number from 0 to 1",
+                "USAGE      | --ckpt=$NO_NULL --cfg-scale=2 | this model has no null label (label dropout 0), so it cannot be guided",
+                "USAGE      | --ckpt=$RUN --device=gpu | unknown device \"gpu\"; use cpu, cuda",
+                "USAGE      | --ckpt=$RUN --vae=ema | --vae ema is not there yet",
+                "USAGE      | --ckpt=$RUN --out=$TEXT --num-sampling-steps=1 | $TEXT: a file is there, not a folder",
+                "USAGE      | --ckpt=$RUN --precision=fp16 | one of [fp32, autocast, bf16]",
+            })
+    void samplingSaysWhatIsWrong(ExitCode exitCode, String flags, String message) {
+        String[] words = flags == null ? new String[0] : flags.split(" ");
+        fails(
+                exitCode,
+                message,
+                Stream.concat(Stream.of("sample"), Stream.of(words)).toArray(String[]::new));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "USAGE | --data-path= | --data-path is missing: a folder or .zip of pictures, an IDX file, or glyphs",
+                "DATA  | --data-path=glyfs | glyfs: there is no such folder or file; the built-in data are called glyphs; did you mean glyphs?",
+                "DATA  | --data-path=no/where | no/where: there is no such folder of pictures",
+                "DATA  | --data-path=$EMPTY | $EMPTY: ",
+                "DATA  | --data-path=$BROKEN --image-size=16 --num-classes=1 | 1.png: ",
+                "DATA  | --data-path=$TEXT | $TEXT: its name has neither",
+                "DATA  | --data-path=$ZIP | $ZIP: not a whole zip file",
+                "DATA  | --data-path=$IDX_CUT | cut short: 8191 of 8192 bytes of data are there; get it again",
+                "DATA  | --data-path=$IDX_ALONE | train-labels-idx1-ubyte: the labels of train-images-idx3-ubyte must be beside it",
+                "DATA  | --data-path=$IDX --class-names=one | label 1 of image 1 is outside 0 … 0",
+                "USAGE | --data-path=$EMPTY --class-names=one | --class-names is for IDX files",
+                "USAGE | --data-path=$EMPTY --classes-csv=x | --classes-csv, --classes-key and --classes-name go together",
+                "USAGE | --model=DiT-XXL/2 | unknown value \"DiT-XXL/2\"; one of [DiT-S/8,",
+                "USAGE | --model=DiT-XXL/2 | did you mean DiT-XL/2?",
+                "USAGE | --block=adaln-zer | did you mean adaln-zero?",
+                "USAGE | --patch-size=5 | input height 32 is not a multiple of the patch size 5",
+                "USAGE | --num-heads=3 | hidden size 16 is not a multiple of the number of heads 3",
+                "USAGE | --image-size=4 | glyphs of 4 pixels cannot be drawn; choose 8 to 1024",
+                "USAGE | --channels=2 | --channels is 2; 1 is grey, 3 is RGB",
+                "USAGE | --channels=1 | the data are 3×32×32 (channels, height, width), the model takes 1×32×32",
+                "USAGE | --num-classes=9 | the data have 10 classes, the model 9",
+                "USAGE | --micro-batch-size=3 | global batch size 4 is not a multiple of the micro-batch size 3",
+                "USAGE | --epochs=1 | these data are endless and have no epochs",
+                "USAGE | --global-batch-size=0 | --global-batch-size: \"0\" is not a whole number of at least 1",
+                "USAGE | --ema-decay=1 | --ema-decay: \"1\" is not a number from 0 to below 1",
+                "USAGE | --label-dropout=0 --cfg-scale=2 | this model has no null label (label dropout 0)",
+                "USAGE | --learnig-rate=1 | unknown flag --learnig-rate; did you mean --learning-rate?",
+                "USAGE | --vae=mse | --vae mse is not there yet",
+                "USAGE | --config=nowhere.yaml | nowhere.yaml: no such file or folder",
+                "USAGE | --config=$RECIPE | wrong.yaml:1:1: unknown key \"modle\"; did you mean model?",
+                "USAGE | --results-dir=$TEXT | $TEXT: a file is there, not a folder",
+                "DIVERGED | --learning-rate=1e30 --max-steps=9 | the loss is NaN at step",
+            })
+    void trainingSaysWhatIsWrong(ExitCode exitCode, String flags, String message) {
+        String results = flags.contains("--results-dir") ? "" : "--results-dir=" + folder.resolve("out") + " ";
+        String[] words = (results + "--sample-every=0 " + filled(flags)).split(" ");
+        fails(exitCode, message, TinyRun.flags("train", words));
+    }
+
+    @Test
+    void aDeviceThatIsNotThereIsTheDevicesFault() {
+        assumeFalse(Backend.hasCuda());
+        fails(ExitCode.DEVICE, "device \"cuda\" is not here", "sample", "--ckpt=$RUN", "--device=cuda");
+        fails(ExitCode.DEVICE, "device \"cuda:1\" is not here", TinyRun.flags("train", "--device=cuda:1"));
+    }
+
+    @Test
+    void theStackTraceComesOnRequest() {
+        CommandRun debug = CommandRun.of("sample", "--ckpt", filled("$CUT"), "--debug");
+        assertEquals(ExitCode.CHECKPOINT.code, debug.exitCode());
+        assertTrue(debug.err().contains("\tat "), debug.err());
+    }
+}
