@@ -6,7 +6,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.dit4j.io.FormatException;
-import org.dit4j.model.Profile;
 import org.dit4j.torch.Backend;
 import org.dit4j.vae.LatentCodec;
 
@@ -34,13 +33,7 @@ public final class Checkpoints {
     public static DiTWeights open(Path path, OpenOptions options) throws IOException {
         Path found = HubCache.ofEnvironment().resolve(path);
         DiTWeights weights = Files.isDirectory(found) ? openFolder(found, options) : openFile(found, options);
-        return options.profile().isPresent()
-                ? withProfile(weights, options.profile().get())
-                : weights;
-    }
-
-    private static DiTWeights withProfile(DiTWeights weights, Profile profile) {
-        return weights.withProfile(profile);
+        return options.profile().map(weights::withProfile).orElse(weights);
     }
 
     private static DiTWeights openFile(Path file, OpenOptions options) throws IOException {
@@ -52,16 +45,29 @@ public final class Checkpoints {
     }
 
     private static DiTWeights openFolder(Path folder, OpenOptions options) throws IOException {
-        String name = options.weights() == Weights.EMA ? TrainState.EMA : TrainState.MODEL;
-        if (Files.exists(folder.resolve(name))) return openFile(folder.resolve(name), options);
-        if (DiffusersFolder.isOne(folder)) return DiffusersFolder.read(folder);
-        Path checkpoints = Files.isDirectory(folder.resolve("checkpoints")) ? folder.resolve("checkpoints") : folder;
-        Path newest = TrainState.latest(checkpoints)
+        return isDiffusers(folder, options) ? DiffusersFolder.read(folder) : openFile(file(folder, options), options);
+    }
+
+    private static boolean isDiffusers(Path folder, OpenOptions options) {
+        return !Files.exists(folder.resolve(name(options))) && DiffusersFolder.isOne(folder);
+    }
+
+    private static String name(OpenOptions options) {
+        return options.weights() == Weights.EMA ? TrainState.EMA : TrainState.MODEL;
+    }
+
+    /** The file of weights that a path means: itself, or the one in a folder. */
+    static Path file(Path path, OpenOptions options) throws IOException {
+        if (!Files.isDirectory(path)) return path;
+        if (isDiffusers(path, options)) return DiffusersFolder.weights(path);
+        if (Files.exists(path.resolve(name(options)))) return path.resolve(name(options));
+        Path checkpoints = Files.isDirectory(path.resolve("checkpoints")) ? path.resolve("checkpoints") : path;
+        return TrainState.latest(checkpoints)
+                .map(newest -> newest.resolve(name(options)))
                 .orElseThrow(() -> new FormatException(
-                        folder,
+                        path,
                         "holds no checkpoint; give a run folder, a checkpoint's folder (with " + TrainState.EMA
                                 + "), a diffusers pipeline's folder (with model_index.json), or a file"));
-        return openFile(newest.resolve(name), options);
     }
 
     /**

@@ -77,11 +77,11 @@ public final class DiffusersFolder {
      * @throws NoSuchFileException if one is absent
      */
     public static DiTWeights read(Path folder) throws IOException {
-        Path transformer = Files.isDirectory(folder.resolve(TRANSFORMER)) ? folder.resolve(TRANSFORMER) : folder;
+        Path transformer = transformer(folder);
         Path configFile = transformer.resolve(CONFIG);
         JsonNode config = JsonFile.read(configFile);
         requireDiT(configFile, config);
-        Path file = weights(transformer);
+        Path file = weights(folder);
         TensorFile tensors = TensorFile.of(file, Weights.EMA);
         int depth = JsonFile.integer(configFile, config, "num_layers", 28);
         requireNames(file, tensors.entries().keySet(), depth);
@@ -128,7 +128,13 @@ public final class DiffusersFolder {
             throw new FormatException(file, "upcast_attention is true, which is not known here");
     }
 
-    private static Path weights(Path folder) throws IOException {
+    private static Path transformer(Path folder) {
+        return Files.isDirectory(folder.resolve(TRANSFORMER)) ? folder.resolve(TRANSFORMER) : folder;
+    }
+
+    /** The file of the network's weights, or the index of their shards. */
+    static Path weights(Path pipeline) throws IOException {
+        Path folder = transformer(pipeline);
         for (String name : KNOWN_WEIGHTS) if (Files.exists(folder.resolve(name))) return folder.resolve(name);
         throw new NoSuchFileException(
                 folder.resolve(WEIGHTS).toString(),
