@@ -32,7 +32,14 @@ import picocli.CommandLine.UnmatchedArgumentException;
             "Exit codes: 0 done, 1 internal error, 2 usage or configuration, 4 data, 5 checkpoint, 6 device or native",
             "library, 7 out of memory, 8 disk full, 9 diverged, 130 and 143 stopped by a signal."
         },
-        subcommands = {DemoCommand.class, TrainCommand.class, SampleCommand.class, InfoCommand.class})
+        subcommands = {
+            DemoCommand.class,
+            TrainCommand.class,
+            SampleCommand.class,
+            InfoCommand.class,
+            InspectCommand.class,
+            ConvertCommand.class
+        })
 public final class Main {
     static {
         Backend.configure();

@@ -1,7 +1,6 @@
 package org.dit4j.checkpoint;
 
 import java.io.IOException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -45,7 +44,7 @@ public final class Conversion {
      *
      * @param dtype of the weights written; empty keeps what the file has
      * @return what was written
-     * @throws FileAlreadyExistsException if there is something at {@code to}
+     * @throws IllegalArgumentException if there is something at {@code to}
      */
     public static DiTWeights convert(Path from, Path to, OpenOptions options, Optional<ScalarType> dtype)
             throws IOException {
@@ -69,6 +68,6 @@ public final class Conversion {
             try (Stream<Path> inside = Files.list(to)) {
                 if (inside.findAny().isEmpty()) return;
             }
-        throw new FileAlreadyExistsException(to.toString(), null, "is there already; nothing is overwritten");
+        throw new IllegalArgumentException(to + " is there already, and nothing is overwritten; name another");
     }
 }

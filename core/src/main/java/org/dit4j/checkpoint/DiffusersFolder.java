@@ -330,9 +330,9 @@ public final class DiffusersFolder {
 
     /** diffusers computes the table: what is not that table would be lost. */
     private static void requireComputedPositions(Tensor given, DiTConfig model) {
-        Tensor computed = positions(model);
-        double off = given.to(computed.scalar_type()).sub(computed).abs().max().item_double();
-        if (off > 1e-2) // more than rounding to bfloat16
+        Tensor computed = positions(model).to(given.scalar_type());
+        double off = given.sub(computed).abs().max().item_double();
+        if (off > 1e-2) // more than averaging and rounding do
         throw new IllegalArgumentException(
                     "pos_embed is not the table of sines and cosines that diffusers computes: off by " + off
                             + "; weights with other positions cannot be a diffusers folder");

@@ -102,7 +102,7 @@ public record Inspection(
         String classes = description.model().numClasses() == 0
                 ? "unconditional"
                 : description.model().numClasses() + " classes";
-        return DiTShapes.name(description.model()) + " on latents of "
+        return DiTShapes.name(description.model()) + ", input "
                 + description.model().inChannels() + " × " + description.model().inputHeight() + " × "
                 + description.model().inputWidth() + ", " + classes;
     }
