@@ -138,7 +138,9 @@ public final class DiTPipeline implements AutoCloseable {
         try {
             if (codec != null) {
                 requireChannels(vae.get(), codec, description.model());
-                codec.to(chosen, precision == Precision.BF16 ? ScalarType.BFloat16 : ScalarType.Float);
+                try (TensorScope scope = new TensorScope()) {
+                    codec.to(chosen, precision == Precision.BF16 ? ScalarType.BFloat16 : ScalarType.Float);
+                }
                 codec = codec.sliced(MAX_DECODED);
             }
             network = weights.open();
