@@ -23,7 +23,6 @@ import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.DdimSchedule;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
@@ -75,6 +74,7 @@ public final class DiTPipeline implements AutoCloseable {
     private DiTPipeline(
             DiT network,
             boolean owned,
+            GaussianDiffusion diffusion,
             LatentCodec codec,
             DiTCheckpoint.Description description,
             Device device,
@@ -88,9 +88,7 @@ public final class DiTPipeline implements AutoCloseable {
         this.schedule = description.schedule();
         this.device = device;
         this.precision = precision;
-        this.diffusion = network.profile() == Profile.DIFFUSERS
-                ? schedule.diffusion(network.config().learnSigma())
-                : diffusion(network.config());
+        this.diffusion = diffusion;
     }
 
     /**
@@ -127,7 +125,7 @@ public final class DiTPipeline implements AutoCloseable {
         Device chosen = Backend.device(device);
         DiTWeights weights = Checkpoints.open(path, options);
         DiTCheckpoint.Description description = weights.description();
-        requireSchedule(path, description);
+        GaussianDiffusion diffusion = diffusion(path, description);
         Optional<Path> vae = options.vae().isPresent() ? options.vae() : weights.vae();
         if (vae.isEmpty() && !isOnPixels(description.model()))
             throw new IllegalArgumentException(path + " is a model on latents of "
@@ -148,7 +146,7 @@ public final class DiTPipeline implements AutoCloseable {
                 network.to(chosen, false);
                 if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
             }
-            return new DiTPipeline(network, true, codec, description, chosen, precision);
+            return new DiTPipeline(network, true, diffusion, codec, description, chosen, precision);
         } catch (IOException | RuntimeException e) {
             if (codec != null) codec.close();
             if (network != null) network.close();
@@ -156,10 +154,26 @@ public final class DiTPipeline implements AutoCloseable {
         }
     }
 
-    private static void requireSchedule(Path path, DiTCheckpoint.Description description) {
-        if (description.profile() == Profile.OFFICIAL && !description.schedule().equals(DdimSchedule.PUBLISHED))
+    private static GaussianDiffusion diffusion(Path path, DiTCheckpoint.Description description)
+            throws FormatException {
+        boolean learnSigma = description.model().learnSigma();
+        if (description.profile() == Profile.DIFFUSERS)
+            return description.schedule().diffusion(learnSigma);
+        if (!description.schedule().equals(DdimSchedule.PUBLISHED))
             throw new IllegalArgumentException(path + " has a noise schedule of its own (" + description.schedule()
                     + "), which the published code has not; open it with the diffusers profile");
+        GaussianDiffusion diffusion;
+        try {
+            diffusion = GaussianDiffusion.parse(description.diffusion());
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(path, e.getMessage(), e);
+        }
+        if (diffusion.variance().isLearned() != learnSigma)
+            throw new FormatException(
+                    path,
+                    "says that its diffusion is \"" + description.diffusion() + "\", but its model predicts "
+                            + (learnSigma ? "a" : "no") + " variance");
+        return diffusion;
     }
 
     private static void requireChannels(Path vae, LatentCodec codec, DiTConfig model) {
@@ -173,29 +187,25 @@ public final class DiTPipeline implements AutoCloseable {
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
-    public static DiTPipeline of(DiT network, List<String> classNames, String device) {
-        return of(network, null, classNames, device);
+    public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
+        return of(network, diffusion, null, classNames, device);
     }
 
     /**
-     * As {@link #of(DiT, List, String)} for a model on latents.
+     * As {@link #of(DiT, GaussianDiffusion, List, String)} for a model on latents.
      *
      * @param codec on the same device; stays the caller's
      */
-    public static DiTPipeline of(DiT network, LatentCodec codec, List<String> classNames, String device) {
-        DiTCheckpoint.Description description =
-                new DiTCheckpoint.Description(network.config(), classNames, "").withProfile(network.profile());
-        return new DiTPipeline(network, false, codec, description, Backend.device(device), Precision.FP32);
+    public static DiTPipeline of(
+            DiT network, GaussianDiffusion diffusion, LatentCodec codec, List<String> classNames, String device) {
+        DiTCheckpoint.Description description = new DiTCheckpoint.Description(
+                network.config(), classNames, "", "", network.profile(), DdimSchedule.PUBLISHED);
+        return new DiTPipeline(network, false, diffusion, codec, description, Backend.device(device), Precision.FP32);
     }
 
-    /** The published diffusion; for a network that predicts no variance, with the fixed large one (Ho et al. 2020). */
-    public static GaussianDiffusion diffusion(DiTConfig config) {
-        if (config.learnSigma()) return GaussianDiffusion.published();
-        return GaussianDiffusion.of(
-                NoiseSchedule.LINEAR.betas(1000),
-                GaussianDiffusion.Prediction.NOISE,
-                GaussianDiffusion.Variance.FIXED_LARGE,
-                GaussianDiffusion.LossType.MSE);
+    /** The diffusion that the network was trained on. */
+    public GaussianDiffusion diffusion() {
+        return diffusion;
     }
 
     public DiTConfig config() {

@@ -22,8 +22,7 @@ final class Drawing {
     /** The pictures of a request, with progress on {@code err}. */
     static List<BufferedImage> draw(DiTPipeline pipeline, SampleRequest request, PrintWriter err) {
         int batches = (request.classes().size() + DiTPipeline.MAX_BATCH - 1) / DiTPipeline.MAX_BATCH;
-        long steps =
-                DiTPipeline.diffusion(pipeline.config()).spaced(request.steps()).numTimesteps();
+        long steps = pipeline.diffusion().spaced(request.steps()).numTimesteps();
         try (Progress progress = new Progress(err, Terminal.ofStandardError(), "sample", batches * steps)) {
             long[] done = {0};
             return pipeline.sample(request, step -> {

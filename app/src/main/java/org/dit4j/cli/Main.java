@@ -37,6 +37,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
             TrainCommand.class,
             SampleCommand.class,
             InfoCommand.class,
+            BenchCommand.class,
             InspectCommand.class,
             ConvertCommand.class
         })

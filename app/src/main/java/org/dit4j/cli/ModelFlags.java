@@ -2,6 +2,8 @@ package org.dit4j.cli;
 
 import java.util.Locale;
 import org.dit4j.data.Dataset;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import picocli.CommandLine.Option;
@@ -56,6 +58,40 @@ final class ModelFlags {
                     + " Default: ${DEFAULT-VALUE}.")
     private double labelDropout = 0.1;
 
+    @Option(
+            names = "--learn-sigma",
+            negatable = true,
+            defaultValue = "true",
+            fallbackValue = "true",
+            description = "Predict a variance too, as published. --no-learn-sigma: the fixed one of the posterior.")
+    private boolean learnSigma = true;
+
+    @Option(
+            names = "--prediction",
+            converter = Names.Predictions.class,
+            completionCandidates = Names.Predictions.class,
+            paramLabel = "NAME",
+            description = "What the network predicts: ${COMPLETION-CANDIDATES}. Default: noise.")
+    private GaussianDiffusion.Prediction prediction = GaussianDiffusion.Prediction.NOISE;
+
+    @Option(
+            names = "--noise-schedule",
+            converter = Names.Schedules.class,
+            completionCandidates = Names.Schedules.class,
+            paramLabel = "NAME",
+            description = "How noise grows: ${COMPLETION-CANDIDATES}. Default: linear.")
+    private NoiseSchedule schedule = NoiseSchedule.LINEAR;
+
+    /** 1000 timesteps, as published. */
+    GaussianDiffusion diffusion() {
+        return GaussianDiffusion.of(
+                schedule,
+                1000,
+                prediction,
+                learnSigma ? GaussianDiffusion.Variance.LEARNED_RANGE : GaussianDiffusion.Variance.FIXED_SMALL,
+                GaussianDiffusion.LossType.MSE);
+    }
+
     /** @throws IllegalArgumentException if the values do not fit each other, or the pictures */
     DiTConfig config(DataFlags flags, Dataset data) {
         DiTConfig published = DiTConfig.of(model);
@@ -70,7 +106,7 @@ final class ModelFlags {
                 published.mlpRatio(),
                 flags.numClasses(data),
                 labelDropout,
-                published.learnSigma(),
+                learnSigma,
                 block);
     }
 

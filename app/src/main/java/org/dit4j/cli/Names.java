@@ -12,6 +12,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.checkpoint.Weights;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Profile;
@@ -71,6 +73,20 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
     static final class Samplers extends Constants<SampleRequest.Sampler> {
         Samplers() {
             super(SampleRequest.Sampler.values());
+        }
+    }
+
+    /** What a network predicts. */
+    static final class Predictions extends Constants<GaussianDiffusion.Prediction> {
+        Predictions() {
+            super(GaussianDiffusion.Prediction.values());
+        }
+    }
+
+    /** Noise schedules. */
+    static final class Schedules extends Constants<NoiseSchedule> {
+        Schedules() {
+            super(NoiseSchedule.values());
         }
     }
 

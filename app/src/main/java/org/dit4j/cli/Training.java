@@ -77,7 +77,7 @@ final class Training implements AutoCloseable {
         err.println(ModelFlags.describe(config.model()));
         err.println("run folder: " + folder.path());
         err.flush();
-        try (Trainer trainer = new Trainer(config, DiTPipeline.diffusion(config.model()), data);
+        try (Trainer trainer = new Trainer(config, flags.model.diffusion(), data);
                 Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps())) {
             Watcher watcher = new Watcher(folder, progress);
             new TrainingRun(trainer, folder, classNames(), flags.output.cadence(), watcher).run();
@@ -144,7 +144,8 @@ final class Training implements AutoCloseable {
             for (int row = 0; row < ROWS; row++) classes.addAll(columns);
             SampleRequest request = sampling(classes);
             Path file = folder.samples().resolve(String.format(Locale.ROOT, "step-%07d.png", trainer.steps()));
-            try (DiTPipeline pipeline = DiTPipeline.of(trainer.emaNetwork(), classNames(), config.device())) {
+            try (DiTPipeline pipeline =
+                    DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device())) {
                 List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));
                 List<String> captions = columns.stream()
                         .map(label ->

@@ -91,7 +91,12 @@ class BadInputTest {
             Safetensors.write(
                     file,
                     tensors,
-                    new DiTCheckpoint.Description(description.model().withTrunk(32, 1, 2), List.of(), "").metadata());
+                    new DiTCheckpoint.Description(
+                                    description.model().withTrunk(32, 1, 2),
+                                    List.of(),
+                                    "linear 1000 noise learned_range",
+                                    "")
+                            .metadata());
         }
         return file;
     }

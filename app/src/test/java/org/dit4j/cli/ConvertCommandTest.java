@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.junit.jupiter.api.BeforeEach;
@@ -29,7 +30,7 @@ class ConvertCommandTest {
     void write() throws IOException {
         model = folder.resolve("model.safetensors");
         DiT network = new DiT(SMALL);
-        DiTCheckpoint.write(model, network, List.of("star", "heart"), "EMA after 3 steps");
+        DiTCheckpoint.write(model, DiTWeights.of(network, List.of("star", "heart"), "EMA after 3 steps"));
         network.close();
     }
 

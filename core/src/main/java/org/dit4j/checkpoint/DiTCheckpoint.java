@@ -24,8 +24,17 @@ import org.dit4j.torch.TensorScope;
  * can be moved alone.
  */
 public final class DiTCheckpoint {
+    /** What a file without a word about it was trained on. */
+    private static final String PUBLISHED_DIFFUSION = "linear 1000 noise learned_range";
+
+    /** The same for a network that predicts no variance (Ho et al. 2020). */
+    private static final String FIXED_DIFFUSION = "linear 1000 noise fixed_large";
+
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final String MODEL = "dit4j.model", CLASSES = "dit4j.classes", WEIGHTS = "dit4j.weights";
+    private static final String MODEL = "dit4j.model",
+            DIFFUSION = "dit4j.diffusion",
+            CLASSES = "dit4j.classes",
+            WEIGHTS = "dit4j.weights";
     private static final String PROFILE = "dit4j.profile", SCHEDULE = "dit4j.ddim";
 
     static {
@@ -39,24 +48,30 @@ public final class DiTCheckpoint {
      *
      * @param model the network
      * @param classNames one per class, or empty
+     * @param diffusion what the network was trained to undo, as {@code GaussianDiffusion.text} writes it
      * @param weights how they came about, for people: "EMA 0.9999 after 400000 steps"; empty if nobody says
      * @param profile whose arithmetic the network follows
      * @param schedule of diffusers' sampling; of consequence to that profile only
      */
     public record Description(
-            DiTConfig model, List<String> classNames, String weights, Profile profile, DdimSchedule schedule) {
+            DiTConfig model,
+            List<String> classNames,
+            String diffusion,
+            String weights,
+            Profile profile,
+            DdimSchedule schedule) {
         public Description {
             classNames = List.copyOf(classNames);
         }
 
         /** Of a network that follows the published code. */
-        public Description(DiTConfig model, List<String> classNames, String weights) {
-            this(model, classNames, weights, Profile.OFFICIAL, DdimSchedule.PUBLISHED);
+        public Description(DiTConfig model, List<String> classNames, String diffusion, String weights) {
+            this(model, classNames, diffusion, weights, Profile.OFFICIAL, DdimSchedule.PUBLISHED);
         }
 
         /** The same following another code's arithmetic. */
         public Description withProfile(Profile other) {
-            return new Description(model, classNames, weights, other, schedule);
+            return new Description(model, classNames, diffusion, weights, other, schedule);
         }
 
         /** As safetensors metadata. */
@@ -72,6 +87,7 @@ public final class DiTCheckpoint {
             } catch (JsonProcessingException e) {
                 throw new IllegalStateException(e); // plain numbers and strings
             }
+            metadata.put(DIFFUSION, diffusion);
             metadata.put(WEIGHTS, weights);
             return metadata;
         }
@@ -92,9 +108,11 @@ public final class DiTCheckpoint {
     static Optional<Description> describe(Path file, Map<String, String> metadata) throws IOException {
         if (!metadata.containsKey(MODEL)) return Optional.empty();
         try {
+            DiTConfig model = JSON.readValue(metadata.get(MODEL), DiTConfig.class);
             return Optional.of(new Description(
-                    JSON.readValue(metadata.get(MODEL), DiTConfig.class),
+                    model,
                     JSON.readValue(metadata.getOrDefault(CLASSES, "[]"), new TypeReference<List<String>>() {}),
+                    metadata.getOrDefault(DIFFUSION, publishedDiffusion(model)),
                     metadata.getOrDefault(WEIGHTS, ""),
                     profile(file, metadata.getOrDefault(PROFILE, "official")),
                     metadata.containsKey(SCHEDULE)
@@ -104,6 +122,11 @@ public final class DiTCheckpoint {
             Throwable reason = e.getCause() instanceof IllegalArgumentException cause ? cause : e;
             throw new FormatException(file, "describes an impossible model: " + reason.getMessage(), e);
         }
+    }
+
+    /** The diffusion of the published DiTs, as far as the network goes along. */
+    static String publishedDiffusion(DiTConfig model) {
+        return model.learnSigma() ? PUBLISHED_DIFFUSION : FIXED_DIFFUSION;
     }
 
     private static Profile profile(Path file, String name) throws FormatException {
@@ -125,8 +148,9 @@ public final class DiTCheckpoint {
     }
 
     /** Writes {@code network} so that {@code file} is always whole. */
-    public static void write(Path file, DiT network, List<String> classNames, String weights) throws IOException {
-        write(file, DiTWeights.of(network, classNames, weights));
+    public static void write(Path file, DiT network, List<String> classNames, String diffusion, String weights)
+            throws IOException {
+        write(file, DiTWeights.of(network, classNames, diffusion, weights));
     }
 
     /** Writes {@code weights} so that {@code file} is always whole. */

@@ -58,10 +58,20 @@ public final class DiTWeights {
         this.vae = vae;
     }
 
-    /** The weights of a network, which stays the caller's. */
+    /** The weights of a network, which stays the caller's, trained on the published diffusion. */
     public static DiTWeights of(DiT network, List<String> classNames, String origin) {
-        Description description =
-                new Description(network.config(), classNames, origin, network.profile(), DdimSchedule.PUBLISHED);
+        return of(network, classNames, DiTCheckpoint.publishedDiffusion(network.config()), origin);
+    }
+
+    /**
+     * The weights of a network, which stays the caller's.
+     *
+     * @param diffusion what it was trained to undo, as {@code GaussianDiffusion.text} writes it
+     * @param origin how the weights came about, for people
+     */
+    public static DiTWeights of(DiT network, List<String> classNames, String diffusion, String origin) {
+        Description description = new Description(
+                network.config(), classNames, diffusion, origin, network.profile(), DdimSchedule.PUBLISHED);
         return new DiTWeights(description, () -> StateDict.of(network), Optional.empty());
     }
 

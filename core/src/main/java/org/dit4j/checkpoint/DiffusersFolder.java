@@ -20,6 +20,7 @@ import java.util.TreeSet;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.diffusion.DdimSchedule;
+import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.GaussianDiffusion.Prediction;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
@@ -91,6 +92,7 @@ public final class DiffusersFolder {
         Description description = new Description(
                 model,
                 index == null ? List.of() : classNames(folder.resolve(INDEX), index, model.numClasses()),
+                DiTCheckpoint.publishedDiffusion(model),
                 "",
                 Profile.DIFFUSERS,
                 schedule(folder.resolve("scheduler").resolve(SCHEDULER)));
@@ -311,7 +313,7 @@ public final class DiffusersFolder {
         }
         JsonFile.write(transformer.resolve(CONFIG), config(model));
         Path scheduler = Files.createDirectories(folder.resolve("scheduler"));
-        JsonFile.write(scheduler.resolve(SCHEDULER), schedulerConfig(description.schedule()));
+        JsonFile.write(scheduler.resolve(SCHEDULER), schedulerConfig(scheduleOf(description)));
         if (vae.isPresent()) writeVae(folder.resolve(VAE), vae.get());
         JsonFile.write(folder.resolve(INDEX), index(description, vae.isPresent()));
     }
@@ -358,6 +360,21 @@ public final class DiffusersFolder {
                 .put("patch_size", model.patchSize())
                 .put("sample_size", model.inputHeight())
                 .put("upcast_attention", false);
+    }
+
+    /** Of a network that was not diffusers' before: what it was trained to undo. */
+    private static DdimSchedule scheduleOf(Description description) {
+        if (description.profile() == Profile.DIFFUSERS) return description.schedule();
+        GaussianDiffusion diffusion = GaussianDiffusion.parse(description.diffusion());
+        DdimSchedule published = DdimSchedule.PUBLISHED;
+        return new DdimSchedule(
+                diffusion.numTimesteps(),
+                NoiseSchedule.of(description.diffusion().split(" ")[0]),
+                published.betaStart(),
+                published.betaEnd(),
+                diffusion.prediction(),
+                0,
+                false);
     }
 
     private static ObjectNode schedulerConfig(DdimSchedule schedule) {

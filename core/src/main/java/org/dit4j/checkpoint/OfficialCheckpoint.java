@@ -50,7 +50,7 @@ public final class OfficialCheckpoint {
         String origin = tensors.isAveraged() ? "EMA" : "";
         return new DiTWeights(
                 file,
-                new Description(model, List.of(), origin),
+                new Description(model, List.of(), DiTCheckpoint.publishedDiffusion(model), origin),
                 shapes,
                 () -> renamed(tensors.read(), names),
                 Optional.empty());

@@ -1,5 +1,7 @@
 package org.dit4j.diffusion;
 
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -33,6 +35,9 @@ public record DdimSchedule(
         Prediction prediction,
         int stepsOffset,
         boolean clip) {
+    private static final Map<Map.Entry<DdimSchedule, Boolean>, GaussianDiffusion> DIFFUSIONS =
+            new ConcurrentHashMap<>();
+
     static {
         Backend.configure();
     }
@@ -71,13 +76,15 @@ public record DdimSchedule(
     }
 
     /**
-     * The diffusion of all timesteps.
+     * The diffusion of all timesteps; the same object for the same schedule, since its tables stay on the devices that it was used on.
      *
      * @param learnSigma whether the network predicts a variance, which DDIM discards
      */
     public GaussianDiffusion diffusion(boolean learnSigma) {
-        return GaussianDiffusion.of(
-                betas(), prediction, learnSigma ? Variance.LEARNED_RANGE : Variance.FIXED_LARGE, LossType.MSE);
+        return DIFFUSIONS.computeIfAbsent(
+                Map.entry(this, learnSigma),
+                key -> GaussianDiffusion.of(
+                        betas(), prediction, learnSigma ? Variance.LEARNED_RANGE : Variance.FIXED_LARGE, LossType.MSE));
     }
 
     /** The β that, multiplied out in float64, give the ᾱ that diffusers computes in float32. */

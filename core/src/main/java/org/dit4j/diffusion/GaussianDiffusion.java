@@ -17,6 +17,7 @@ import static org.dit4j.diffusion.Coefficient.SQRT_RECIPM1_ALPHA_CUMPROD;
 import static org.dit4j.diffusion.Coefficient.SQRT_RECIP_ALPHA_CUMPROD;
 
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -82,6 +83,10 @@ public final class GaussianDiffusion implements Objective {
         Backend.configure();
     }
 
+    private static final String CUSTOM = "";
+    private static final Map<String, GaussianDiffusion> PARSED = new ConcurrentHashMap<>();
+
+    private final String schedule;
     private final double[] originalBetas;
     private final int[] timesteps;
     private final CoefficientTables tables;
@@ -98,7 +103,9 @@ public final class GaussianDiffusion implements Objective {
             Prediction prediction,
             Variance variance,
             LossType lossType,
+            String schedule,
             Map<String, GaussianDiffusion> spacings) {
+        this.schedule = schedule;
         this.originalBetas = NoiseSchedule.requireBetas(originalBetas);
         this.timesteps = timesteps;
         this.tables = new CoefficientTables(originalBetas, timesteps);
@@ -119,19 +126,72 @@ public final class GaussianDiffusion implements Objective {
      * @throws IllegalArgumentException if a β is outside, or the noise is to be predicted although the last β is 1
      */
     public static GaussianDiffusion of(double[] betas, Prediction prediction, Variance variance, LossType lossType) {
+        return of(betas.clone(), CUSTOM, prediction, variance, lossType);
+    }
+
+    /**
+     * The diffusion of a named schedule.
+     *
+     * @throws IllegalArgumentException if the schedule does not allow so few timesteps, or the noise is to be predicted although the last β
+     *     is 1
+     */
+    public static GaussianDiffusion of(
+            NoiseSchedule schedule, int numTimesteps, Prediction prediction, Variance variance, LossType lossType) {
+        return of(schedule.betas(numTimesteps), schedule.published(), prediction, variance, lossType);
+    }
+
+    private static GaussianDiffusion of(
+            double[] betas, String schedule, Prediction prediction, Variance variance, LossType lossType) {
         if (betas.length == 0) throw new IllegalArgumentException("there are no betas; at least one");
         return new GaussianDiffusion(
-                betas.clone(),
+                betas,
                 Timesteps.spaced(betas.length, ""),
                 prediction,
                 variance,
                 lossType,
+                schedule,
                 new ConcurrentHashMap<>());
+    }
+
+    /**
+     * What a sampler must know of the diffusion that a network was trained on: schedule, timesteps, prediction and variance, as
+     * {@link #parse} reads them, for example {@code linear 1000 noise learned_range}.
+     *
+     * @throws IllegalStateException if the betas were given as numbers
+     */
+    public String text() {
+        if (schedule.equals(CUSTOM))
+            throw new IllegalStateException("this diffusion was made from betas and has no name");
+        return String.join(" ", schedule, Integer.toString(originalBetas.length), prediction.name(), variance.name())
+                .toLowerCase(Locale.ROOT);
+    }
+
+    /**
+     * The diffusion that {@link #text} wrote, with the loss {@link LossType#MSE}; the same object for the same
+     * text, since its tables stay on the devices that it was used on.
+     *
+     * @throws IllegalArgumentException if it is not understood
+     */
+    public static GaussianDiffusion parse(String text) {
+        return PARSED.computeIfAbsent(text, GaussianDiffusion::parsed);
+    }
+
+    private static GaussianDiffusion parsed(String text) {
+        String[] parts = text.split(" ");
+        if (parts.length != 4 || !parts[1].matches("\\d{1,6}"))
+            throw new IllegalArgumentException(
+                    "diffusion \"" + text + "\" is not of the form \"linear 1000 noise learned_range\"");
+        return of(
+                NoiseSchedule.of(parts[0]),
+                Integer.parseInt(parts[1]),
+                Prediction.valueOf(parts[2].toUpperCase(Locale.ROOT)),
+                Variance.valueOf(parts[3].toUpperCase(Locale.ROOT)),
+                LossType.MSE);
     }
 
     /** The diffusion of the published DiTs: linear schedule, 1000 timesteps, noise predicted, learned range, hybrid loss. */
     public static GaussianDiffusion published() {
-        return of(NoiseSchedule.LINEAR.betas(1000), Prediction.NOISE, Variance.LEARNED_RANGE, LossType.MSE);
+        return of(NoiseSchedule.LINEAR, 1000, Prediction.NOISE, Variance.LEARNED_RANGE, LossType.MSE);
     }
 
     /**
@@ -149,6 +209,7 @@ public final class GaussianDiffusion implements Objective {
                         prediction,
                         variance,
                         lossType,
+                        schedule,
                         spacings));
     }
 
@@ -167,7 +228,8 @@ public final class GaussianDiffusion implements Objective {
         // no spacing is written like this
         return spacings.computeIfAbsent(
                 Arrays.toString(visited),
-                key -> new GaussianDiffusion(originalBetas, visited.clone(), prediction, variance, lossType, spacings));
+                key -> new GaussianDiffusion(
+                        originalBetas, visited.clone(), prediction, variance, lossType, schedule, spacings));
     }
 
     /** The number of timesteps visited. */

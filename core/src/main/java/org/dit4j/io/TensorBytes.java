@@ -16,7 +16,8 @@ import org.dit4j.torch.Tensors;
 
 /** The memory of CPU tensors as bytes, straight from and to channels. */
 final class TensorBytes {
-    private static final int CHUNK = 1 << 30;
+    /** Small enough to be still in the processor's cache when its checksum is taken. */
+    private static final int PIECE = 1 << 20;
 
     private TensorBytes() {}
 
@@ -38,15 +39,19 @@ final class TensorBytes {
         }
     }
 
-    /** Visits the memory of a contiguous CPU tensor, a gibibyte at a time, as that is what a ByteBuffer holds. */
+    /** Visits the memory of a contiguous CPU tensor, a mebibyte at a time. */
     static void forEach(Tensor contiguous, Piece piece) throws IOException {
         if (contiguous.nbytes() == 0) return; // there is no memory to point to
         try (TensorScope scope = new TensorScope()) {
             BytePointer bytes = new BytePointer(contiguous.data_ptr());
             long size = contiguous.nbytes();
-            for (long done = 0; done < size; done += CHUNK)
+            for (long done = 0; done < size; done += PIECE)
+                // not position(done): a ByteBuffer of a Pointer begins at its address, and ends 2 GiB after it
                 piece.accept(
-                        bytes.position(done).limit(Math.min(size, done + CHUNK)).asBuffer(), done);
+                        bytes.getPointer(done)
+                                .capacity(Math.min(PIECE, size - done))
+                                .asBuffer(),
+                        done);
         }
     }
 

@@ -4,6 +4,7 @@ import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
@@ -25,24 +26,7 @@ import org.dit4j.torch.Tensors;
 abstract class TorchArchive implements AutoCloseable {
     static final int MAX_PICKLE_BYTES = 64 << 20;
     private static final byte[] ZIP_MAGIC = {'P', 'K', 3, 4};
-    /** The pickle of the number 0x1950a86a20f9469cfc6c. */
-    private static final byte[] LEGACY_MAGIC = {
-        (byte) 0x80,
-        2,
-        (byte) 0x8a,
-        10,
-        0x6c,
-        (byte) 0xfc,
-        (byte) 0x9c,
-        0x46,
-        (byte) 0xf9,
-        0x20,
-        0x6a,
-        (byte) 0xa8,
-        0x50,
-        0x19,
-        '.'
-    };
+    private static final BigInteger LEGACY_MAGIC = new BigInteger("1950a86a20f9469cfc6c", 16);
 
     final Path path;
     final FileChannel channel;
@@ -60,7 +44,7 @@ abstract class TorchArchive implements AutoCloseable {
         TensorBytes.readFully(path.toString(), channel, ByteBuffer.wrap(begin), 0);
         TorchArchive archive;
         if (startsWith(begin, ZIP_MAGIC)) archive = new Zip(path, channel);
-        else if (startsWith(begin, LEGACY_MAGIC)) archive = new Legacy(path, channel);
+        else if (begin.length > 1 && begin[0] == (byte) 0x80) archive = new Legacy(path, channel);
         else throw new FormatException(path, whatElse(begin));
         archive.root = archive.load();
         return archive;
@@ -74,7 +58,6 @@ abstract class TorchArchive implements AutoCloseable {
         if (begin.length > 262 && new String(begin, 257, 5, StandardCharsets.ISO_8859_1).equals("ustar"))
             return "the tar format of PyTorch before 0.1.10 is not read;"
                     + " load it with a PyTorch that still can and save it again";
-        if (begin.length > 1 && begin[0] == (byte) 0x80) return "a Python pickle, but not one of torch.save";
         return "not a file of torch.save";
     }
 
@@ -185,6 +168,7 @@ abstract class TorchArchive implements AutoCloseable {
 
     /** Five pickles, then the storages one after the other, each after its number of elements; before PyTorch 1.6. */
     private static final class Legacy extends TorchArchive {
+        private static final String NOT_OURS = "a Python pickle, but not one of torch.save";
         private final Map<String, Long> begins = new HashMap<>();
 
         Legacy(Path path, FileChannel channel) {
@@ -193,24 +177,27 @@ abstract class TorchArchive implements AutoCloseable {
 
         @Override
         Object load() throws IOException {
-            channel.position(LEGACY_MAGIC.length);
-            long limit = Math.min(channel.size(), MAX_PICKLE_BYTES) - LEGACY_MAGIC.length;
+            channel.position(0);
+            long limit = Math.min(channel.size(), MAX_PICKLE_BYTES), position = 0;
             InputStream in = new BufferedInputStream(Channels.newInputStream(channel), 1 << 16);
-            long position = LEGACY_MAGIC.length;
-            Object[] pickles = new Object[4]; // protocol version, system, the object, keys of the storages
+            Object[] pickles = new Object[5]; // magic, protocol version, system, the object, keys of the storages
             for (int i = 0; i < pickles.length; i++) {
-                Map<String, Unpickler.Storage> found = i == 2 ? storages : new HashMap<>();
-                Unpickler unpickler = new Unpickler(path.toString(), in, limit, found);
-                pickles[i] = unpickler.load();
-                limit -= unpickler.position();
+                Map<String, Unpickler.Storage> found = i == 3 ? storages : new HashMap<>();
+                Unpickler unpickler = new Unpickler(path.toString(), in, limit - position, found);
+                try {
+                    pickles[i] = unpickler.load();
+                } catch (FormatException e) {
+                    throw i == 0 ? new FormatException(path, NOT_OURS, e) : e;
+                }
+                if (i == 0 && !LEGACY_MAGIC.equals(pickles[0])) throw problem(NOT_OURS);
                 position += unpickler.position();
             }
-            if (!Long.valueOf(1001).equals(pickles[0])) throw problem("an unknown version of torch.save's old format");
-            if (!(pickles[1] instanceof Map<?, ?> system) || !Boolean.TRUE.equals(system.get("little_endian")))
+            if (!Long.valueOf(1001).equals(pickles[1])) throw problem("an unknown version of torch.save's old format");
+            if (!(pickles[2] instanceof Map<?, ?> system) || !Boolean.TRUE.equals(system.get("little_endian")))
                 throw problem("saved on a big-endian machine, which is not read; save it again on a little-endian one");
-            if (!(pickles[3] instanceof List<?> keys)) throw problem("the list of storages is missing");
+            if (!(pickles[4] instanceof List<?> keys)) throw problem("the list of storages is missing");
             findStorages(keys, position);
-            return pickles[2];
+            return pickles[3];
         }
 
         private void findStorages(List<?> keys, long begin) throws IOException {

@@ -455,7 +455,7 @@ final class Unpickler {
                 elements = Math.multiplyExact(elements, shape.get(i));
                 if (shape.get(i) > 0) last = Math.addExact(last, Math.multiplyExact(shape.get(i) - 1, strides.get(i)));
             }
-            require(elements == 0 ? offset <= available : last < available, outside);
+            require(elements == 0 || last < available, outside); // an empty one touches nothing
             // few bytes repeated by zero strides cost nothing here, but everything when somebody copies the tensor
             require(
                     elements <= available || Math.multiplyExact(elements, bytes) <= 1L << 30,

@@ -37,7 +37,6 @@ final class ZipDirectory {
     private static final long BOMB_BYTES = 1L << 30;
 
     private static final int BOMB_RATIO = 100;
-    private static final int PIECE = 1 << 20;
 
     private final String name;
     private final FileChannel channel;
@@ -230,12 +229,8 @@ final class ZipDirectory {
         }
         CRC32 crc = new CRC32();
         TensorBytes.forEach(into, (bytes, offset) -> {
-            for (int at = 0, size = bytes.limit(); at < size; at += PIECE) {
-                // a piece is summed while it is still in the processor's cache
-                ByteBuffer piece = bytes.slice(at, Math.min(PIECE, size - at));
-                TensorBytes.readFully(name, channel, piece, entry.begin() + offset + at);
-                crc.update(piece.flip());
-            }
+            TensorBytes.readFully(name, channel, bytes, entry.begin() + offset);
+            crc.update(bytes.flip());
         });
         checkCrc(entry, crc);
     }

@@ -25,7 +25,6 @@ final class ZipWriter {
     private static final int DATE = 1 << 5 | 1; // 1 January 1980, the first there is
     private static final int EXTRA64_BYTES = 20, MAX_16 = 0xffff;
     private static final long MAX_32 = 0xffffffffL;
-    private static final int PIECE = 1 << 20;
 
     private final FileChannel channel;
     private final int alignment;
@@ -94,21 +93,20 @@ final class ZipWriter {
         }
 
         void write(ByteBuffer bytes) throws IOException {
-            byte[] copy = deflating == null ? null : new byte[1 << 16];
-            while (bytes.hasRemaining()) {
-                int length = Math.min(bytes.remaining(), deflating == null ? PIECE : copy.length);
-                if (deflating != null) {
-                    bytes.get(copy, 0, length);
-                    write(copy, 0, length);
-                    continue;
-                }
-                // a piece is summed and written while it is still in the processor's cache
-                ByteBuffer piece = bytes.slice(bytes.position(), length);
-                crc.update(piece);
-                writeAll(piece.rewind());
-                bytes.position(bytes.position() + length);
-                size += length;
+            if (deflating != null) {
+                byte[] copy = new byte[bytes.remaining()];
+                bytes.get(copy);
+                write(copy);
+                return;
             }
+            crc.update(bytes.duplicate());
+            size += bytes.remaining();
+            writeAll(bytes);
+        }
+
+        /** Bytes that were written. */
+        long size() {
+            return size;
         }
 
         /** Ends the entry; without this call the archive does not have it. */

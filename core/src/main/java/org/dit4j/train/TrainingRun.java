@@ -103,7 +103,13 @@ public final class TrainingRun {
 
     private TrainState.Part part(Map<String, Tensor> tensors, String weights) {
         return new TrainState.Part(
-                tensors, new DiTCheckpoint.Description(trainer.config().model(), classNames, weights).metadata());
+                tensors,
+                new DiTCheckpoint.Description(
+                                trainer.config().model(),
+                                classNames,
+                                trainer.diffusion().text(),
+                                weights)
+                        .metadata());
     }
 
     /** Which average it is: a ramp makes other weights than the published constant. */

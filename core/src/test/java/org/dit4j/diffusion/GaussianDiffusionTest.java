@@ -293,4 +293,20 @@ class GaussianDiffusionTest {
         assertArrayEquals(new long[] {5, 4}, bits.vb().shape());
         assertTrue(Golden.relativeError(bits.total(), bits.vb().sum(1).add(bits.prior())) < 1e-7);
     }
+
+    @Test
+    void aNamedDiffusionIsWrittenAsTextAndReadBack() {
+        assertEquals(
+                "linear 1000 noise learned_range", GaussianDiffusion.published().text());
+        GaussianDiffusion cosine = GaussianDiffusion.of(
+                NoiseSchedule.COSINE, 500, Prediction.X0, Variance.FIXED_SMALL, GaussianDiffusion.LossType.MSE);
+        GaussianDiffusion again = GaussianDiffusion.parse(cosine.text());
+        assertEquals("squaredcos_cap_v2 500 x0 fixed_small", again.text());
+        assertArrayEquals(cosine.table(Coefficient.ALPHA_CUMPROD), again.table(Coefficient.ALPHA_CUMPROD));
+        assertEquals(Prediction.X0, again.prediction());
+        assertEquals(cosine.text(), cosine.spaced("10").text());
+        for (String wrong : new String[] {
+            "", "linear", "linear x noise learned", "linear 1000 sound learned", "line 1000 noise learned"
+        }) assertThrows(IllegalArgumentException.class, () -> GaussianDiffusion.parse(wrong));
+    }
 }

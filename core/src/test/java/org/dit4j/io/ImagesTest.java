@@ -26,6 +26,7 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -169,24 +170,22 @@ class ImagesTest {
         refused(new byte[0]);
     }
 
+    private static List<byte[]> seeds() throws IOException {
+        return List.of(
+                encode(random(24, 17, BufferedImage.TYPE_INT_RGB), "png"),
+                encode(random(24, 17, BufferedImage.TYPE_INT_RGB), "jpeg"),
+                encode(random(24, 17, BufferedImage.TYPE_BYTE_GRAY), "jpeg"));
+    }
+
     @Test
-    void mutatedPicturesGiveAPictureOrAFormatException() throws IOException {
-        byte[][] seeds = {
-            encode(random(24, 17, BufferedImage.TYPE_INT_RGB), "png"),
-            encode(random(24, 17, BufferedImage.TYPE_INT_RGB), "jpeg"),
-            encode(random(24, 17, BufferedImage.TYPE_BYTE_GRAY), "jpeg")
-        };
-        Random random = new Random(7);
-        for (int i = 0; i < 2_000; i++) {
-            byte[] file = seeds[i % seeds.length].clone();
-            for (int flips = 1 + random.nextInt(4); flips > 0; flips--)
-                file[random.nextInt(file.length)] = (byte) random.nextInt();
-            try {
-                read(file);
-            } catch (FormatException e) {
-                assertTrue(e.getMessage().startsWith("test picture: "));
-            }
-        }
+    void damagedPicturesAreReadOrRefused() throws IOException {
+        Mutations.run(5_000, 12, seeds(), folder, Images::read);
+    }
+
+    @Test
+    @Tag("slow")
+    void twoHundredThousandDamagedPicturesAreReadOrRefused() throws IOException {
+        Mutations.run(200_000, 13, seeds(), folder, Images::read);
     }
 
     @Test

@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.TensorScope;
@@ -93,6 +94,25 @@ class SafetensorsTest {
                     Map.of("format", "pt", "ключ", "значение"),
                     Safetensors.header(path).metadata());
             assertEquals(0, Safetensors.header(path).dataOffset() % 8);
+        }
+    }
+
+    /** Beyond what a ByteBuffer holds; some 5 GB of memory and disk. */
+    @Test
+    @Tag("slow")
+    void aTensorAboveTwoGibibytesComesBack() throws IOException {
+        long size = (2L << 30) + 5;
+        try (TensorScope scope = new TensorScope()) {
+            Tensor large = Tensors.empty(ScalarType.Byte, size);
+            large.zero_();
+            long[] marks = {0, 1L << 30, (2L << 30) - 1, 2L << 30, size - 1};
+            for (long at : marks) large.narrow(0, at, 1).fill_(new Scalar(7));
+            Path safetensors = folder.resolve("large.safetensors"), torch = folder.resolve("large.pt");
+            Safetensors.write(safetensors, Map.of("a", large), Map.of());
+            assertTrue(large.equal(Safetensors.read(safetensors).get("a")));
+            Files.delete(safetensors);
+            TorchFile.write(torch, large);
+            assertTrue(large.equal((Tensor) TorchFile.read(torch)));
         }
     }
 

@@ -11,6 +11,7 @@ import java.util.List;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Glyphs;
+import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.junit.jupiter.api.Tag;
@@ -58,8 +59,9 @@ class MemorySlopeTest {
     void trainingAndSamplingLeaveMemoryAsItIs() throws IOException {
         Glyphs data = new Glyphs(1, 8);
         List<double[]> readings = new ArrayList<>(); // (step, KiB)
-        try (Trainer trainer = new Trainer(config(), DiTPipeline.diffusion(TINY), data);
-                DiTPipeline pipeline = DiTPipeline.of(trainer.emaNetwork(), data.classNames(), "cpu")) {
+        try (Trainer trainer = new Trainer(config(), GaussianDiffusion.published(), data);
+                DiTPipeline pipeline =
+                        DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), data.classNames(), "cpu")) {
             SampleRequest request = SampleRequest.of("0", "1", "2", "3").withSteps(5);
             for (int step = 1; step <= NUM_STEPS; step++) {
                 trainer.step();

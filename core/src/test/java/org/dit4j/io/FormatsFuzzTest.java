@@ -1,0 +1,81 @@
+package org.dit4j.io;
+
+import com.code_intelligence.jazzer.junit.FuzzTest;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import org.dit4j.torch.TensorScope;
+import org.junit.jupiter.api.Tag;
+
+/**
+ * A target per format for long runs: {@code JAZZER_FUZZ=1 mvn test -pl core -Dtest=FormatsFuzzTest#pickle -Ddit.excludedTags=}. What is
+ * not a FormatException is a finding. The seeds are small files by torch, safetensors, NumPy and Pillow, among the test resources; what a
+ * run finds is stored there too.
+ */
+@Tag("slow")
+class FormatsFuzzTest {
+    private static final Path FILE = temporary();
+
+    private static Path temporary() {
+        try {
+            Path path = Files.createTempFile("fuzz-", ".bin");
+            path.toFile().deleteOnExit();
+            return path;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private interface Reader {
+        void read(Path path) throws IOException;
+    }
+
+    private static void fuzz(byte[] file, Reader reader) throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            reader.read(Files.write(FILE, file));
+        } catch (FormatException refused) {
+            // as it should be
+        }
+    }
+
+    @FuzzTest(maxDuration = "10m")
+    void safetensors(byte[] file) throws IOException {
+        fuzz(file, Safetensors::read);
+    }
+
+    @FuzzTest(maxDuration = "10m")
+    void torchFile(byte[] file) throws IOException {
+        fuzz(file, TorchFile::read);
+    }
+
+    @FuzzTest(maxDuration = "10m")
+    void pickle(byte[] program) throws IOException {
+        try {
+            new Unpickler("fuzz", new ByteArrayInputStream(program), program.length, new HashMap<>()).load();
+        } catch (FormatException refused) {
+            // as it should be
+        }
+    }
+
+    @FuzzTest(maxDuration = "10m")
+    void npy(byte[] file) throws IOException {
+        fuzz(file, Npy::read);
+    }
+
+    @FuzzTest(maxDuration = "10m")
+    void npz(byte[] file) throws IOException {
+        fuzz(file, Npz::read);
+    }
+
+    @FuzzTest(maxDuration = "10m")
+    void image(byte[] file) throws IOException {
+        try {
+            Images.read(new ByteArrayInputStream(file), "fuzz");
+        } catch (FormatException refused) {
+            // as it should be
+        }
+    }
+}
