@@ -208,6 +208,11 @@ public final class DiTPipeline implements AutoCloseable {
         return diffusion;
     }
 
+    /** Pixels of a picture for each of the network's, in each direction: those of a latent, or 1. */
+    public int downsampling() {
+        return codec == null ? 1 : codec.downsampling();
+    }
+
     public DiTConfig config() {
         return network.config();
     }

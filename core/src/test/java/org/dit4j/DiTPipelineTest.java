@@ -25,6 +25,10 @@ import org.dit4j.DiTPipeline.Precision;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.GaussianDiffusion.LossType;
+import org.dit4j.diffusion.GaussianDiffusion.Prediction;
+import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
@@ -47,9 +51,9 @@ class DiTPipelineTest {
     private static final List<String> NAMES = List.of("ash", "birch", "cedar", "elm", "fir");
     private static final int PIXELS = 3 * 8 * 12;
 
-    private static DiT network;
-    private static final GaussianDiffusion DIFFUSION = GaussianDiffusion.parse("linear 1000 noise learned_range");
+    private static final GaussianDiffusion PUBLISHED = GaussianDiffusion.published();
 
+    private static DiT network;
     private static DiTPipeline pipeline;
 
     @TempDir
@@ -58,7 +62,7 @@ class DiTPipelineTest {
     @BeforeAll
     static void open() {
         network = random(TINY);
-        pipeline = DiTPipeline.of(network, DIFFUSION, NAMES, "cpu");
+        pipeline = DiTPipeline.of(network, PUBLISHED, NAMES, "cpu");
     }
 
     @AfterAll
@@ -190,7 +194,7 @@ class DiTPipelineTest {
     @Test
     void samplingFreesEverythingThatItMakes() throws IOException {
         Path file = folder.resolve("tiny.safetensors");
-        DiTCheckpoint.write(file, network, NAMES, DIFFUSION.text(), "");
+        DiTCheckpoint.write(file, network, NAMES, PUBLISHED.text(), "");
         Runnable everything = () -> {
             try (DiTPipeline opened = DiTPipeline.open(file, "cpu", Precision.AUTOCAST)) {
                 opened.sample(request("ash").withSampler(Sampler.DDIM, 0.5));
@@ -217,7 +221,7 @@ class DiTPipelineTest {
     @EnumSource(Precision.class)
     void aCheckpointDrawsTheSamePictureInEveryPrecision(Precision precision) throws IOException {
         Path file = folder.resolve("tiny.safetensors");
-        DiTCheckpoint.write(file, network, NAMES, DIFFUSION.text(), "random");
+        DiTCheckpoint.write(file, network, NAMES, PUBLISHED.text(), "random");
         try (DiTPipeline opened = DiTPipeline.open(file, "cpu", precision)) {
             assertEquals(TINY, opened.config());
             assertEquals(NAMES, opened.classNames().names());
@@ -244,7 +248,7 @@ class DiTPipelineTest {
     @Test
     void anUnconditionalModelTakesEmptyNames() {
         try (DiT unconditional = random(TINY.withClasses(0, 0.1));
-                DiTPipeline asked = DiTPipeline.of(unconditional, DIFFUSION, List.of(), "cpu")) {
+                DiTPipeline asked = DiTPipeline.of(unconditional, PUBLISHED, List.of(), "cpu")) {
             assertEquals(
                     2,
                     asked.sample(SampleRequest.of("", "").withSteps(2).withGuidance(1))
@@ -256,11 +260,21 @@ class DiTPipelineTest {
     }
 
     @Test
-    void aModelWithoutPredictedVarianceDrawsToo() {
+    void aCheckpointSaysWhatItsNetworkPredicts() throws IOException {
+        GaussianDiffusion other =
+                GaussianDiffusion.of(NoiseSchedule.COSINE, 1000, Prediction.X0, Variance.FIXED_SMALL, LossType.MSE);
+        Path file = folder.resolve("fixed.safetensors");
         try (DiT fixed = random(TINY.withLearnSigma(false));
-                DiTPipeline asked =
-                        DiTPipeline.of(fixed, GaussianDiffusion.parse("linear 1000 noise fixed_small"), NAMES, "cpu")) {
-            assertEquals(1, asked.sample(request("ash")).size());
+                DiTPipeline asked = DiTPipeline.of(fixed, other, NAMES, "cpu")) {
+            DiTCheckpoint.write(file, fixed, NAMES, other.text(), "");
+            try (DiTPipeline opened = DiTPipeline.open(file, "cpu", Precision.FP32)) {
+                assertArrayEquals(latents(asked, request("ash")), latents(opened, request("ash")));
+                assertEquals(other.text(), opened.diffusion().text());
+            }
+            for (String wrong : List.of(PUBLISHED.text(), "linear 1000 noise", "linear 1000 sound learned_range")) {
+                DiTCheckpoint.write(file, fixed, NAMES, wrong, "");
+                assertThrows(FormatException.class, () -> DiTPipeline.open(file, "cpu", Precision.FP32), wrong);
+            }
         }
     }
 

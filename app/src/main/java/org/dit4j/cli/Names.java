@@ -43,6 +43,15 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
                 .orElseThrow(() -> new TypeConversionException("unknown value \"" + text + "\""));
     }
 
+    /** What {@link #convert} takes for a value. */
+    String name(Object value) {
+        return known.entrySet().stream()
+                .filter(entry -> entry.getValue().equals(value))
+                .map(Map.Entry::getKey)
+                .findFirst()
+                .orElseThrow();
+    }
+
     /** An enum's constant as flags write it: IN_CONTEXT is in-context. */
     static String flag(Enum<?> constant) {
         return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');

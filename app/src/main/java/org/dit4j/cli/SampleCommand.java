@@ -53,7 +53,8 @@ final class SampleCommand implements Callable<Integer> {
             names = "--ckpt",
             required = true,
             paramLabel = "PATH",
-            description = "A run folder (its newest checkpoint), a checkpoint's folder, or a safetensors file.")
+            description = "A run folder (its newest checkpoint), a checkpoint's folder, a .safetensors or published .pt"
+                    + " file, a diffusers folder, or a name as on Hugging Face's hub, in the local cache.")
     private Path ckpt;
 
     @Option(
@@ -145,11 +146,14 @@ final class SampleCommand implements Callable<Integer> {
 
     @Option(
             names = "--vae",
-            converter = Names.Vaes.class,
-            completionCandidates = Names.Vaes.class,
-            paramLabel = "NAME",
-            description = "none: the model works on pixels. Default: ${DEFAULT-VALUE}.")
-    private String vae = "none";
+            paramLabel = "PATH",
+            description =
+                    "The autoencoder of a model on latents: ema, mse (in the local cache of Hugging Face's hub), or a"
+                            + " path. Default: the one that comes along with --ckpt, if one does.")
+    private Path vae;
+
+    @Mixin
+    private final OpenFlags open = new OpenFlags();
 
     @Option(
             names = "--out",
@@ -190,11 +194,10 @@ final class SampleCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        Names.Vaes.requireNone(vae);
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
-        try (DiTPipeline pipeline = Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, device, precision))) {
-            requireModel(pipeline.config());
-            requirePixels(pipeline.config());
+        try (DiTPipeline pipeline =
+                Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, open.options(vae), device, precision))) {
+            requireModel(pipeline.config(), pipeline.downsampling());
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
             List<BufferedImage> pictures =
@@ -208,23 +211,19 @@ final class SampleCommand implements Callable<Integer> {
         return ExitCode.DONE.code;
     }
 
-    private void requireModel(DiTConfig actual) {
+    private void requireModel(DiTConfig actual, int downsampling) {
         DiTConfig named = model == null ? actual : DiTConfig.of(model);
         boolean same = named.patchSize() == actual.patchSize()
                 && named.hiddenSize() == actual.hiddenSize()
                 && named.depth() == actual.depth()
                 && named.numHeads() == actual.numHeads()
-                && (imageSize == null || imageSize == actual.inputHeight() && imageSize == actual.inputWidth())
+                && (imageSize == null
+                        || imageSize == downsampling * actual.inputHeight()
+                                && imageSize == downsampling * actual.inputWidth())
                 && (numClasses == null || numClasses == actual.numClasses());
         if (!same)
             throw new Failure(
                     ExitCode.CHECKPOINT, ckpt + ": holds another model than asked for: " + ModelFlags.describe(actual));
-    }
-
-    private static void requirePixels(DiTConfig model) {
-        if (model.inChannels() != 1 && model.inChannels() != 3)
-            throw new IllegalArgumentException("this model works on latents of " + model.inChannels()
-                    + " channels, which an autoencoder has to decode; there is none yet");
     }
 
     /** The label of each picture, all classes of the first row first; zeros for an unconditional model. */

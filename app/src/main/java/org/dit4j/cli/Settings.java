@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import picocli.CommandLine;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
@@ -23,7 +24,7 @@ final class Settings {
 
     private static final String DEFAULT = "default", FLAG = "flag";
 
-    /** A value as the command uses it, and {@code default}, {@code flag} or {@code file:line:column}. */
+    /** A value as the flag takes it, and {@code default}, {@code flag} or {@code file:line:column}. */
     record Setting(Object value, String origin) {}
 
     private final Map<String, Setting> settings = new LinkedHashMap<>();
@@ -42,7 +43,7 @@ final class Settings {
         for (OptionSpec option : options(command)) {
             boolean given = command.commandLine().getParseResult().hasMatchedOption(option);
             String origin = given ? FLAG : origins.getOrDefault(key(option), DEFAULT);
-            settings.settings.put(key(option), new Setting(option.getValue(), origin));
+            settings.settings.put(key(option), new Setting(shown(option), origin));
         }
         return settings;
     }
@@ -103,6 +104,14 @@ final class Settings {
         }
     }
 
+    /** The value as the flag takes it. */
+    private static Object shown(OptionSpec option) {
+        Object value = option.getValue();
+        for (ITypeConverter<?> converter : option.converters())
+            if (value != null && converter instanceof Names<?> names) return names.name(value);
+        return value instanceof Enum<?> constant ? Names.flag(constant) : value;
+    }
+
     private static List<OptionSpec> options(CommandSpec command) {
         return command.options().stream()
                 .filter(option -> !NOT_IN_RECIPES.contains(key(option)))
@@ -145,7 +154,7 @@ final class Settings {
     private static String yaml(Object value) {
         if (value instanceof List<?> list)
             return list.stream().map(Settings::yaml).toList().toString();
-        String text = value instanceof Enum<?> constant ? Names.flag(constant) : value.toString();
+        String text = value.toString();
         boolean plain =
                 text.matches("[A-Za-z0-9_./+-]+") && !List.of("~", "null", "-").contains(text);
         return plain ? text : '"' + new String(JsonStringEncoder.getInstance().quoteAsString(text)) + '"';

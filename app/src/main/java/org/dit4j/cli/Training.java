@@ -65,7 +65,8 @@ final class Training implements AutoCloseable {
 
     /** The command that samples from a run. */
     String sampleCommand(RunFolder folder) {
-        return "dit sample --ckpt " + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed();
+        return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit"))) + " sample --ckpt "
+                + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed();
     }
 
     /** Trains. What there is to see goes to {@code err}. */

@@ -78,6 +78,28 @@ class TrainAndSampleTest {
         assertEquals(values(Files.readString(run.resolve("config.yaml"))), values(again.out()));
     }
 
+    @Test
+    void everyChoiceIsPrintedAsARecipeTakesIt() throws IOException {
+        CommandRun first = CommandRun.of(TinyRun.flags(
+                "train",
+                "--noise-schedule=cosine",
+                "--prediction=x0",
+                "--no-learn-sigma",
+                "--block=in-context",
+                "--precision=bf16",
+                "--sampler=ddim",
+                "--model=DiT-S/8",
+                "--flip",
+                "--dry-run"));
+        assertEquals(0, first.exitCode(), first.err());
+        Path recipe = Files.writeString(folder.resolve("recipe.yaml"), first.out());
+        CommandRun second = CommandRun.of("train", "--config", recipe.toString(), "--dry-run");
+        assertEquals(0, second.exitCode(), second.err());
+        assertEquals(values(first.out()), values(second.out()));
+        assertTrue(values(first.out())
+                .containsAll(List.of("noise-schedule: cosine", "learn-sigma: false", "block: in-context")));
+    }
+
     /** Without the comments that say where each value is from. */
     private static List<String> values(String yaml) {
         return yaml.lines()
