@@ -24,10 +24,12 @@ class AppArchitectureTest {
     }
 
     @Test
-    void nobodyButMainEndsTheProcess() {
+    void nobodyButMainAndASecondSignalEndTheProcess() {
         noClasses()
                 .that()
                 .doNotHaveFullyQualifiedName("org.dit4j.cli.Main")
+                .and()
+                .doNotHaveFullyQualifiedName("org.dit4j.cli.Signals")
                 .should()
                 .callMethod(System.class, "exit", int.class)
                 .orShould()

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
@@ -40,6 +41,7 @@ import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.dit4j.vae.LatentCodec;
+import org.dit4j.vae.LinearRgb;
 
 /**
  * A trained model that draws pictures. Any number of threads may ask it at once; each gets the pictures that it would get alone. Close it
@@ -50,7 +52,7 @@ public final class DiTPipeline implements AutoCloseable {
     public static final int MAX_BATCH = 64;
 
     /** How many latents are decoded at once: an autoencoder's activations are far larger than the network's. */
-    private static final int MAX_DECODED = 4;
+    private static final int DECODED_AT_ONCE = 8;
 
     /** What the network computes in. */
     public enum Precision {
@@ -63,40 +65,48 @@ public final class DiTPipeline implements AutoCloseable {
 
     private final DiT network;
     private final boolean owned;
-    private final LatentCodec codec;
+    private final GaussianDiffusion diffusion;
+    private final DiTCheckpoint.Description description;
     private final ClassNames classNames;
-    private final String weights;
-    private final DdimSchedule schedule;
     private final Device device;
     private final Precision precision;
-    private final GaussianDiffusion diffusion;
+    /** The autoencoder that this pipeline opened and closes, or null. */
+    private final LatentCodec codec;
+    /** From latents to pictures; null where the model draws pixels, or nothing decodes. */
+    private final UnaryOperator<Tensor> decoder;
+    /** Pixels of a picture for each of the network's. */
+    private final int downsampling;
 
     private DiTPipeline(
             DiT network,
             boolean owned,
             GaussianDiffusion diffusion,
-            LatentCodec codec,
             DiTCheckpoint.Description description,
             Device device,
-            Precision precision) {
+            Precision precision,
+            LatentCodec codec,
+            UnaryOperator<Tensor> decoder,
+            int downsampling) {
         this.network = network;
         this.owned = owned;
-        this.codec = codec;
+        this.diffusion = diffusion;
+        this.description = description;
         this.classNames =
                 new ClassNames(description.classNames(), network.config().numClasses());
-        this.weights = description.weights();
-        this.schedule = description.schedule();
         this.device = device;
         this.precision = precision;
-        this.diffusion = diffusion;
+        this.codec = codec;
+        this.decoder = decoder;
+        this.downsampling = downsampling;
     }
 
     /**
      * Opens what {@link Checkpoints#open} finds (a run folder, a checkpoint, a published file, a diffusers folder, a name as on Hugging
      * Face's hub) on the best device there is, in float32.
      *
+     * <p>A model on latents is decoded by the autoencoder that came along in a diffusers folder; else give one, or {@link #decodedBy} it.
+     *
      * @throws FormatException if a file is not what it should be
-     * @throws IllegalArgumentException if the model is on latents, and no autoencoder came along; give one
      */
     public static DiTPipeline open(Path path) throws IOException {
         return open(path, "auto", Precision.FP32);
@@ -119,6 +129,7 @@ public final class DiTPipeline implements AutoCloseable {
     /**
      * @param options what the path alone does not say
      * @param device as {@link Backend#device} takes it
+     * @throws IllegalArgumentException if the model's latents have another number of channels than the autoencoder's
      */
     public static DiTPipeline open(Path path, OpenOptions options, String device, Precision precision)
             throws IOException {
@@ -127,26 +138,17 @@ public final class DiTPipeline implements AutoCloseable {
         DiTCheckpoint.Description description = weights.description();
         GaussianDiffusion diffusion = diffusion(path, description);
         Optional<Path> vae = options.vae().isPresent() ? options.vae() : weights.vae();
-        if (vae.isEmpty() && !isOnPixels(description.model()))
-            throw new IllegalArgumentException(path + " is a model on latents of "
-                    + description.model().inChannels() + " channels, which an autoencoder has to decode; give one:"
-                    + " DiTPipeline.open(path, Path.of(\"…/sd-vae-ft-ema\")), or --vae");
         LatentCodec codec = vae.isPresent() ? Checkpoints.openVae(vae.get()) : null;
         DiT network = null;
         try {
-            if (codec != null) {
-                requireChannels(vae.get(), codec, description.model());
-                try (TensorScope scope = new TensorScope()) {
-                    codec.to(chosen, precision == Precision.BF16 ? ScalarType.BFloat16 : ScalarType.Float);
-                }
-                codec = codec.sliced(MAX_DECODED);
-            }
             network = weights.open();
             try (TensorScope scope = new TensorScope()) {
                 network.to(chosen, false);
                 if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
             }
-            return new DiTPipeline(network, true, diffusion, codec, description, chosen, precision);
+            DiTPipeline opened =
+                    new DiTPipeline(network, true, diffusion, description, chosen, precision, codec, null, 1);
+            return codec == null ? opened : opened.decodedBy(codec);
         } catch (IOException | RuntimeException e) {
             if (codec != null) codec.close();
             if (network != null) network.close();
@@ -176,31 +178,47 @@ public final class DiTPipeline implements AutoCloseable {
         return diffusion;
     }
 
-    private static void requireChannels(Path vae, LatentCodec codec, DiTConfig model) {
-        if (codec.channels() != model.inChannels())
-            throw new IllegalArgumentException("the autoencoder " + vae + " has latents of " + codec.channels()
-                    + " channels, the model has " + model.inChannels());
-    }
-
-    private static boolean isOnPixels(DiTConfig model) {
-        return model.inChannels() == 1 || model.inChannels() == 3;
-    }
-
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
     public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
-        return of(network, diffusion, null, classNames, device);
+        DiTCheckpoint.Description description = new DiTCheckpoint.Description(
+                network.config(), classNames, "", "", network.profile(), DdimSchedule.PUBLISHED);
+        return new DiTPipeline(
+                network, false, diffusion, description, Backend.device(device), Precision.FP32, null, null, 1);
     }
 
     /**
-     * As {@link #of(DiT, GaussianDiffusion, List, String)} for a model on latents.
+     * The same model, whose latents {@code other} decodes: it is moved to this pipeline's device, and stays the caller's to close. Use this
+     * pipeline in place of the one it is made of, and close either.
      *
-     * @param codec on the same device; stays the caller's
+     * @throws IllegalArgumentException if the model's latents have another number of channels than the codec's
      */
-    public static DiTPipeline of(
-            DiT network, GaussianDiffusion diffusion, LatentCodec codec, List<String> classNames, String device) {
-        DiTCheckpoint.Description description = new DiTCheckpoint.Description(
-                network.config(), classNames, "", "", network.profile(), DdimSchedule.PUBLISHED);
-        return new DiTPipeline(network, false, diffusion, codec, description, Backend.device(device), Precision.FP32);
+    public DiTPipeline decodedBy(LatentCodec other) {
+        requireChannels(other.channels());
+        try (TensorScope scope = new TensorScope()) {
+            other.to(device, ScalarType.Float);
+        }
+        return decodedBy(other.sliced(DECODED_AT_ONCE)::decode, other.downsampling());
+    }
+
+    /**
+     * The same model, whose latents are shown as small pictures, one pixel for each of theirs.
+     *
+     * @throws IllegalArgumentException as {@link #decodedBy(LatentCodec)}
+     */
+    public DiTPipeline decodedBy(LinearRgb colours) {
+        requireChannels(colours.channels());
+        return decodedBy(colours::preview, 1);
+    }
+
+    private DiTPipeline decodedBy(UnaryOperator<Tensor> other, int pixels) {
+        return new DiTPipeline(network, owned, diffusion, description, device, precision, codec, other, pixels);
+    }
+
+    private void requireChannels(int channels) {
+        if (channels != config().inChannels())
+            throw new IllegalArgumentException("the model draws " + config().inChannels()
+                    + " channels, the autoencoder has latents of " + channels
+                    + "; a model on pixels has 1 or 3 and needs none");
     }
 
     /** The diffusion that the network was trained on. */
@@ -210,7 +228,12 @@ public final class DiTPipeline implements AutoCloseable {
 
     /** Pixels of a picture for each of the network's, in each direction: those of a latent, or 1. */
     public int downsampling() {
-        return codec == null ? 1 : codec.downsampling();
+        return downsampling;
+    }
+
+    /** Whether pictures come out: from pixels, or from latents with something that decodes them. */
+    public boolean drawsPictures() {
+        return decoder != null || config().inChannels() == 1 || config().inChannels() == 3;
     }
 
     public DiTConfig config() {
@@ -223,7 +246,7 @@ public final class DiTPipeline implements AutoCloseable {
 
     /** How the weights came about, as their file says it: "EMA 0.9999, after 400000 steps"; empty if nobody says. */
     public String weights() {
-        return weights;
+        return description.weights();
     }
 
     /** One RGB picture for each class of the request, in its order. */
@@ -250,10 +273,9 @@ public final class DiTPipeline implements AutoCloseable {
      * overshoot. A batch lives as long as the call.
      */
     public void sample(SampleRequest request, StepListener listener, Consumer<Tensor> pictures) {
-        if (codec == null && !isOnPixels(network.config()))
-            throw new IllegalStateException(
-                    "this model is on latents of " + network.config().inChannels()
-                            + " channels, and the pipeline was made without the autoencoder that decodes them");
+        if (!drawsPictures())
+            throw new IllegalStateException("this model draws latents of " + config().inChannels()
+                    + " channels; give the autoencoder that decodes them: DiTPipeline.open(path, vae), or --vae");
         long[] labels = labels(request);
         if (request.torchNoise() && labels.length > MAX_BATCH)
             throw new IllegalArgumentException(labels.length + " pictures; noise in the order of the reference"
@@ -270,9 +292,20 @@ public final class DiTPipeline implements AutoCloseable {
                                 Tensors.of(Arrays.copyOfRange(labels, from, from + indices.length), indices.length),
                                 device));
                 Tensor solved = solve(request, spaced, denoiser, condition, indices, listener);
-                pictures.accept(codec == null ? solved : codec.decode(solved));
+                pictures.accept(decoded(solved));
             }
         }
+    }
+
+    /** What the network works on, (N, C, H, W), as pictures: for the previews of a listener. */
+    public List<BufferedImage> pictures(Tensor latents) {
+        try (TensorScope scope = new TensorScope()) {
+            return Images.fromTensor(decoded(latents));
+        }
+    }
+
+    private Tensor decoded(Tensor latents) {
+        return decoder == null ? latents : decoder.apply(latents);
     }
 
     /** diffusers' DDIM takes timesteps of its own for a plain number of steps. */
@@ -280,7 +313,7 @@ public final class DiTPipeline implements AutoCloseable {
         String steps = request.steps().strip();
         boolean leading = network.profile() == Profile.DIFFUSERS && request.sampler() == SampleRequest.Sampler.DDIM;
         return leading && steps.matches("[0-9]{1,9}")
-                ? diffusion.at(schedule.timesteps(Integer.parseInt(steps)))
+                ? diffusion.at(description.schedule().timesteps(Integer.parseInt(steps)))
                 : diffusion.spaced(steps);
     }
 
@@ -326,7 +359,9 @@ public final class DiTPipeline implements AutoCloseable {
         DiTConfig config = network.config();
         int channels = config.inChannels(), height = config.inputHeight(), width = config.inputWidth();
         // pixels lie in [−1, 1]; latents do not
-        boolean clip = codec == null || network.profile() == Profile.DIFFUSERS && schedule.clip();
+        boolean clip = decoder == null
+                || network.profile() == Profile.DIFFUSERS
+                        && description.schedule().clip();
         if (!request.torchNoise()) {
             Tensor start = Noise.normal(request.seed(), Purpose.SAMPLE_START, 0, indices, channels, height, width);
             StepNoise noise = StepNoise.byIndex(request.seed(), indices);
@@ -357,8 +392,7 @@ public final class DiTPipeline implements AutoCloseable {
 
     @Override
     public void close() {
-        if (!owned) return;
-        network.close();
+        if (owned) network.close();
         if (codec != null) codec.close();
     }
 }

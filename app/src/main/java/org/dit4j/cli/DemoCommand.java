@@ -12,6 +12,7 @@ import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.io.Images;
 import org.dit4j.report.ClassGrid;
+import org.dit4j.report.Fonts;
 import org.dit4j.train.RunFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -50,6 +51,7 @@ final class DemoCommand implements Callable<Integer> {
         try (Training training = Training.prepare(spec, flags, Recipe.builtIn("glyphs.yaml"))) {
             RunFolder folder = training.run(err);
             out.println("grid: " + drawGrid(folder, training, err));
+            if (!Fonts.available()) out.println("columns: " + String.join(", ", training.classNames()));
             Path curve = folder.path().resolve("loss.png");
             if (Files.exists(curve)) out.println("loss: " + curve);
             out.println("more: " + training.sampleCommand(folder));

@@ -14,6 +14,7 @@ import org.dit4j.report.ClassGrid;
 import org.dit4j.report.Progress;
 import org.dit4j.report.Terminal;
 import org.dit4j.sample.Guidance;
+import org.dit4j.sample.StepListener;
 
 /** Pictures drawn at the terminal, and what is written into their files. */
 final class Drawing {
@@ -21,13 +22,19 @@ final class Drawing {
 
     /** The pictures of a request, with progress on {@code err}. */
     static List<BufferedImage> draw(DiTPipeline pipeline, SampleRequest request, PrintWriter err) {
+        return draw(pipeline, request, err, StepListener.NONE);
+    }
+
+    /** As {@link #draw(DiTPipeline, SampleRequest, PrintWriter)}; {@code listener} hears of every step too. */
+    static List<BufferedImage> draw(
+            DiTPipeline pipeline, SampleRequest request, PrintWriter err, StepListener listener) {
         int batches = (request.classes().size() + DiTPipeline.MAX_BATCH - 1) / DiTPipeline.MAX_BATCH;
         long steps = pipeline.diffusion().spaced(request.steps()).numTimesteps();
         try (Progress progress = new Progress(err, Terminal.ofStandardError(), "sample", batches * steps)) {
             long[] done = {0};
             return pipeline.sample(request, step -> {
                 progress.update(++done[0], "");
-                return true;
+                return listener.onStep(step);
             });
         }
     }

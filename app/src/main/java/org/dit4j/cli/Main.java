@@ -34,8 +34,10 @@ import picocli.CommandLine.UnmatchedArgumentException;
         },
         subcommands = {
             DemoCommand.class,
+            EncodeCommand.class,
             TrainCommand.class,
             SampleCommand.class,
+            VerifyCommand.class,
             InfoCommand.class,
             BenchCommand.class,
             InspectCommand.class,

@@ -135,12 +135,5 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
         Vaes() {
             super(List.of("none", "ema", "mse"), Function.identity());
         }
-
-        /** Of the commands that need pictures. */
-        static void requireNone(String vae) {
-            if (!vae.equals("none"))
-                throw new IllegalArgumentException(
-                        "--vae " + vae + " is not there yet; models on pixels work: --vae none");
-        }
     }
 }

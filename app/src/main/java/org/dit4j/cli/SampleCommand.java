@@ -20,9 +20,11 @@ import org.dit4j.DiTPipeline;
 import org.dit4j.DiTPipeline.Precision;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
+import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -144,16 +146,16 @@ final class SampleCommand implements Callable<Integer> {
             description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
     private String device = "auto";
 
-    @Option(
-            names = "--vae",
-            paramLabel = "PATH",
-            description =
-                    "The autoencoder of a model on latents: ema, mse (in the local cache of Hugging Face's hub), or a"
-                            + " path. Default: the one that comes along with --ckpt, if one does.")
-    private Path vae;
+    @Mixin
+    private final VaeFlag vae = new VaeFlag();
 
     @Mixin
     private final OpenFlags open = new OpenFlags();
+
+    @Option(
+            names = "--frames",
+            description = "Also write denoising.gif: what the model takes the grid to be, step by step.")
+    private boolean frames;
 
     @Option(
             names = "--out",
@@ -195,35 +197,43 @@ final class SampleCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
+        OpenOptions options = open.options(vae.isGiven() ? vae.path() : null);
         try (DiTPipeline pipeline =
-                Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, open.options(vae), device, precision))) {
+                Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());
+            requireDecoder(pipeline);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
-            List<BufferedImage> pictures =
-                    Drawing.draw(pipeline, request, spec.commandLine().getErr());
-            write(
-                    pipeline,
-                    request,
-                    labels,
-                    scale == null ? Drawing.viewable(pictures) : Drawing.enlarged(pictures, scale));
+            Frames film = frames ? new Frames(pipeline, request) : null;
+            List<BufferedImage> pictures = Drawing.draw(
+                    pipeline, request, spec.commandLine().getErr(), film == null ? StepListener.NONE : film);
+            write(pipeline, request, labels, enlarged(pictures), film);
         }
         return ExitCode.DONE.code;
     }
 
-    private void requireModel(DiTConfig actual, int downsampling) {
+    private List<BufferedImage> enlarged(List<BufferedImage> pictures) {
+        return scale == null ? Drawing.viewable(pictures) : Drawing.enlarged(pictures, scale);
+    }
+
+    private void requireModel(DiTConfig actual, int pixels) {
         DiTConfig named = model == null ? actual : DiTConfig.of(model);
         boolean same = named.patchSize() == actual.patchSize()
                 && named.hiddenSize() == actual.hiddenSize()
                 && named.depth() == actual.depth()
                 && named.numHeads() == actual.numHeads()
                 && (imageSize == null
-                        || imageSize == downsampling * actual.inputHeight()
-                                && imageSize == downsampling * actual.inputWidth())
+                        || imageSize == pixels * actual.inputHeight() && imageSize == pixels * actual.inputWidth())
                 && (numClasses == null || numClasses == actual.numClasses());
         if (!same)
             throw new Failure(
                     ExitCode.CHECKPOINT, ckpt + ": holds another model than asked for: " + ModelFlags.describe(actual));
+    }
+
+    private static void requireDecoder(DiTPipeline pipeline) {
+        if (!pipeline.drawsPictures())
+            throw new IllegalArgumentException("this model works on latents of "
+                    + pipeline.config().inChannels() + " channels; give the autoencoder that decodes them: --vae PATH");
     }
 
     /** The label of each picture, all classes of the first row first; zeros for an unconditional model. */
@@ -262,15 +272,22 @@ final class SampleCommand implements Callable<Integer> {
         return cfgInterval == null ? request : request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
     }
 
-    private void write(DiTPipeline pipeline, SampleRequest request, List<Integer> labels, List<BufferedImage> pictures)
+    private void write(
+            DiTPipeline pipeline,
+            SampleRequest request,
+            List<Integer> labels,
+            List<BufferedImage> pictures,
+            Frames film)
             throws IOException {
         Path folder = Failure.as(
                 ExitCode.USAGE, () -> out == null ? nextFolder(Path.of("samples")) : Files.createDirectories(out));
         Map<String, String> text = Drawing.text(request, pipeline, ckpt.toString());
         text.put("Device", device);
         text.put("Precision", Names.flag(precision));
+        if (vae.isGiven()) text.put("Autoencoder", vae.path().toString());
         Path grid = folder.resolve("grid.png");
         Images.writePng(grid, grid(pipeline, labels, pictures), text);
+        if (film != null) film.write(folder.resolve("denoising.gif"), frame -> grid(pipeline, labels, enlarged(frame)));
         List<Picture> written = new ArrayList<>();
         for (int i = 0; i < pictures.size(); i++) {
             Integer label = pipeline.config().numClasses() == 0 ? null : labels.get(i);

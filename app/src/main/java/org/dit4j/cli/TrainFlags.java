@@ -1,13 +1,20 @@
 package org.dit4j.cli;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Optional;
 import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Dataset;
 import org.dit4j.train.Ema;
 import org.dit4j.train.LearningRate;
+import org.dit4j.train.RunFolder;
+import org.dit4j.train.RunIdentity;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.TrainingRun;
+import org.dit4j.train.TrainingRun.OnSaveFailure;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
@@ -179,11 +186,80 @@ final class TrainFlags {
                         + " ${DEFAULT-VALUE}.")
         private int sampleEvery = 1000;
 
+        @Option(
+                names = "--resume",
+                paramLabel = "WHICH",
+                description =
+                        "auto: go on with the newest run in the results folder that is this one, begin it if there"
+                                + " is none. never: begin another. A run folder: go on with it. Default: ${DEFAULT-VALUE}.")
+        private String resume = "auto";
+
+        @Option(
+                names = "--keep-last",
+                converter = Ranges.Count.class,
+                paramLabel = "N",
+                description = "Checkpoints that stay. Default: ${DEFAULT-VALUE}.")
+        private int keepLast = 3;
+
+        @Option(
+                names = "--keep-every",
+                converter = Ranges.CountOrNone.class,
+                paramLabel = "STEPS",
+                description = "Checkpoints of multiples of it stay too; 0 is none. Default: ${DEFAULT-VALUE}.")
+        private int keepEvery;
+
+        @Option(
+                names = "--on-save-failure",
+                converter = SaveFailures.class,
+                completionCandidates = SaveFailures.class,
+                paramLabel = "WHAT",
+                description = "When a checkpoint cannot be written, the disk being full: ${COMPLETION-CANDIDATES}. The"
+                        + " last one must be. Default: ${DEFAULT-VALUE}.")
+        private OnSaveFailure onSaveFailure = OnSaveFailure.CONTINUE;
+
+        @Option(
+                names = "--max-rollbacks",
+                converter = Ranges.CountOrNone.class,
+                paramLabel = "N",
+                description =
+                        "How often to go back to the last checkpoint after ten steps in a row without finite losses"
+                                + " and gradients, before giving up. Default: ${DEFAULT-VALUE}.")
+        private int maxRollbacks = 3;
+
+        /** {@code continue} and {@code stop}. */
+        static final class SaveFailures extends Names<OnSaveFailure> {
+            SaveFailures() {
+                super(Arrays.asList(OnSaveFailure.values()), Names::flag);
+            }
+        }
+
         @Mixin
         final SamplingFlags sampling = new SamplingFlags("ddim25", Sampler.DDIM);
 
         TrainingRun.Cadence cadence() {
             return new TrainingRun.Cadence(logEvery, ckptEvery, sampleEvery);
+        }
+
+        TrainingRun.Safety safety() {
+            return new TrainingRun.Safety(
+                    new TrainState.Retention(keepLast, keepEvery),
+                    onSaveFailure,
+                    TrainingRun.Safety.DEFAULT.maxSkippedInARow(),
+                    maxRollbacks);
+        }
+
+        /** The folder of the run to go on with, or a new one. */
+        RunFolder folder(String name, RunIdentity identity) throws IOException {
+            if (!resume.equals("auto") && !resume.equals("never")) {
+                RunFolder named = new RunFolder(Path.of(resume));
+                if (!Files.isDirectory(named.path()))
+                    throw new IllegalArgumentException(
+                            "--resume " + resume + ": no such run folder; auto, never or the folder of a run");
+                named.identity(); // refuses what is not the folder of a run
+                return named;
+            }
+            Optional<RunFolder> same = resume.equals("auto") ? RunFolder.find(resultsDir, identity) : Optional.empty();
+            return same.isPresent() ? same.get() : RunFolder.create(resultsDir, name, identity);
         }
     }
 

@@ -3,7 +3,8 @@ package org.dit4j.cli;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -13,17 +14,24 @@ import java.util.stream.IntStream;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Dataset;
+import org.dit4j.data.LatentCache;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.io.AtomicFile;
 import org.dit4j.io.Images;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.LossCurve;
 import org.dit4j.report.Progress;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
+import org.dit4j.train.LatentEncoder;
 import org.dit4j.train.RunFolder;
+import org.dit4j.train.RunIdentity;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.TrainingListener;
 import org.dit4j.train.TrainingRun;
+import org.dit4j.vae.LatentCodec;
+import org.dit4j.vae.LinearRgb;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples and a curve. */
@@ -33,9 +41,14 @@ final class Training implements AutoCloseable {
     private final TrainFlags flags;
     private final Settings settings;
     private final Dataset data;
+    /** Null where the model draws pixels, or none was given. */
+    private final LatentCodec codec;
+
     private final TrainConfig config;
 
-    private Training(TrainFlags flags, Settings settings, Dataset data) {
+    private Training(TrainFlags flags, Settings settings, Dataset data, LatentCodec codec) {
+        this.codec = codec;
+        if (codec != null && data instanceof LatentCache latents) LatentEncoder.requireMadeBy(codec, latents.header());
         this.flags = flags;
         this.settings = settings;
         this.data = data;
@@ -50,9 +63,12 @@ final class Training implements AutoCloseable {
         Settings settings = Settings.resolve(command, recipe);
         Failure.as(ExitCode.DEVICE, () -> Backend.device(flags.device()));
         Dataset data = flags.data.open(flags.seed());
+        LatentCodec codec = null;
         try {
-            return new Training(flags, settings, data);
+            if (flags.data.vae.isGiven()) codec = flags.data.vae.open();
+            return new Training(flags, settings, data, codec);
         } catch (RuntimeException e) {
+            if (codec != null) codec.close();
             data.close();
             throw e;
         }
@@ -66,29 +82,48 @@ final class Training implements AutoCloseable {
     /** The command that samples from a run. */
     String sampleCommand(RunFolder folder) {
         return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit"))) + " sample --ckpt "
-                + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed();
+                + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed()
+                + (codec == null ? "" : " --vae " + SampleCommand.quoted(flags.data.vae.path()));
     }
 
-    /** Trains. What there is to see goes to {@code err}. */
+    /** Trains, or goes on with the run that the flags mean. What there is to see goes to {@code err}. */
     RunFolder run(PrintWriter err) throws IOException {
+        GaussianDiffusion diffusion = flags.model.diffusion();
         RunFolder folder = Failure.as(
-                ExitCode.USAGE, () -> RunFolder.create(flags.output.resultsDir, flags.model.name(config.model())));
-        Files.writeString(folder.config(), describe());
+                ExitCode.USAGE,
+                () -> flags.output.folder(flags.model.name(config.model()), RunIdentity.of(config, diffusion, data)));
         err.println(data.describe());
         err.println(ModelFlags.describe(config.model()));
         err.println("run folder: " + folder.path());
         err.flush();
-        try (Trainer trainer = new Trainer(config, flags.model.diffusion(), data);
-                Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps())) {
-            Watcher watcher = new Watcher(folder, progress);
-            new TrainingRun(trainer, folder, classNames(), flags.output.cadence(), watcher).run();
-            watcher.curve.write(folder.path().resolve("loss.png"));
+        try (TrainingRun run = Failure.as(
+                ExitCode.CHECKPOINT,
+                () -> TrainingRun.open(
+                        folder, config, diffusion, data, flags.output.cadence(), flags.output.safety()))) {
+            if (run.trainer().steps() > 0) err.println(goesOn(run.trainer().steps()));
+            err.flush();
+            AtomicFile.write(
+                    folder.config(),
+                    channel -> channel.write(ByteBuffer.wrap(describe().getBytes(StandardCharsets.UTF_8))));
+            try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
+                    Signals signals = Signals.handle(run::stop)) {
+                Watcher watcher = new Watcher(folder, progress);
+                run.loggedLosses().forEach(watcher.curve::add);
+                if (run.run(watcher) == TrainingRun.Ending.STOPPED)
+                    throw signals.stopped(run.trainer().steps());
+                watcher.curve.write(folder.path().resolve("loss.png"));
+            }
         }
         return folder;
     }
 
+    private String goesOn(long steps) {
+        if (steps < config.maxSteps()) return "goes on after step " + steps;
+        return "has its " + steps + " steps already; more with --max-steps, another run with --resume never";
+    }
+
     /** One per label; none for an unconditional model. */
-    private List<String> classNames() {
+    List<String> classNames() {
         return config.model().numClasses() == 0 ? List.of() : data.classNames();
     }
 
@@ -107,8 +142,19 @@ final class Training implements AutoCloseable {
                 .toList();
     }
 
+    /** Latents are decoded by the autoencoder, or else shown in the colours that were fitted when they were encoded. */
+    private DiTPipeline drawing(DiTPipeline pipeline) {
+        if (!(data instanceof LatentCache latents)) return pipeline;
+        if (codec != null) return pipeline.decodedBy(codec);
+        List<Double> colours = latents.linearRgb()
+                .orElseThrow(() -> new IllegalStateException("these latents have no preview colours; give the"
+                        + " autoencoder for grids of samples (--vae), or --sample-every 0"));
+        return pipeline.decodedBy(new LinearRgb(latents.channels(), colours));
+    }
+
     @Override
     public void close() throws IOException {
+        if (codec != null) codec.close();
         data.close();
     }
 
@@ -146,7 +192,7 @@ final class Training implements AutoCloseable {
             SampleRequest request = sampling(classes);
             Path file = folder.samples().resolve(String.format(Locale.ROOT, "step-%07d.png", trainer.steps()));
             try (DiTPipeline pipeline =
-                    DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device())) {
+                    drawing(DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device()))) {
                 List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));
                 List<String> captions = columns.stream()
                         .map(label ->

@@ -3,6 +3,8 @@ package org.dit4j.report;
 import java.io.PrintWriter;
 import java.util.Locale;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * One line of progress: rewritten in place on a terminal; a plain line now and then where the output is a file or a pipe. Safe to call from several
@@ -84,17 +86,22 @@ public final class Progress implements AutoCloseable {
 
     private String line(long done, String details, long now) {
         String left = done >= total ? "took " + time(now - firstNanos) : timeLeft(done, now);
-        if (!terminal.interactive())
-            return String.format(Locale.ROOT, "%s %d/%d  %s  %s", task, done, total, details, left);
+        if (!terminal.interactive()) return task + " " + figures(done, details, left);
         int filled = (int) Math.min(BAR, BAR * done / total);
         String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
         String head = task + " [";
-        String tail = String.format(Locale.ROOT, "] %d/%d  %s  %s", done, total, details, left);
+        String tail = "] " + figures(done, details, left);
         // a line as wide as the terminal wraps, and a wrapped line cannot be rewritten
         int room = terminal.columns() - 1 - head.length() - BAR;
         if (room < 1) return (head + bar).substring(0, Math.max(0, terminal.columns() - 1));
         if (tail.length() > room) tail = tail.substring(0, room);
         return head + (terminal.color() ? GREEN + bar + RESET : bar) + tail;
+    }
+
+    private String figures(long done, String details, String left) {
+        return Stream.of(done + "/" + total, details, left)
+                .filter(figure -> !figure.isEmpty())
+                .collect(Collectors.joining("  "));
     }
 
     private String timeLeft(long done, long now) {

@@ -154,7 +154,7 @@ class BadInputTest {
                 "USAGE      | --ckpt=$RUN --eta=2 | --eta: \"2\" is not a number from 0 to 1",
                 "USAGE      | --ckpt=$NO_NULL --cfg-scale=2 | this model has no null label (label dropout 0), so it cannot be guided",
                 "USAGE      | --ckpt=$RUN --device=gpu | unknown device \"gpu\"; use cpu, cuda",
-                "CHECKPOINT | --ckpt=$RUN --vae=nowhere | nowhere: no such file or folder",
+                "CHECKPOINT | --ckpt=$RUN --vae=no/where.pt | no/where.pt: no such file or folder",
                 "USAGE      | --ckpt=$RUN --profile=theirs | unknown value \"theirs\"; one of [official, diffusers]",
                 "USAGE      | --ckpt=$RUN --out=$TEXT --num-sampling-steps=1 | $TEXT: a file is there, not a folder",
                 "USAGE      | --ckpt=$RUN --precision=fp16 | one of [fp32, autocast, bf16]",
@@ -181,7 +181,7 @@ class BadInputTest {
                 "DATA  | --data-path=$IDX_CUT | cut short: 8191 of 8192 bytes of data are there; get it again",
                 "DATA  | --data-path=$IDX_ALONE | train-labels-idx1-ubyte: the labels of train-images-idx3-ubyte must be beside it",
                 "DATA  | --data-path=$IDX --class-names=one | label 1 of image 1 is outside 0 … 0",
-                "USAGE | --data-path=$EMPTY --class-names=one | --class-names is for IDX files",
+                "USAGE | --data-path=$EMPTY --class-names=one | --class-names is for IDX and tar files",
                 "USAGE | --data-path=$EMPTY --classes-csv=x | --classes-csv, --classes-key and --classes-name go together",
                 "USAGE | --model=DiT-XXL/2 | unknown value \"DiT-XXL/2\"; one of [DiT-S/8,",
                 "USAGE | --model=DiT-XXL/2 | did you mean DiT-XL/2?",
@@ -198,11 +198,11 @@ class BadInputTest {
                 "USAGE | --ema-decay=1 | --ema-decay: \"1\" is not a number from 0 to below 1",
                 "USAGE | --label-dropout=0 --cfg-scale=2 | this model has no null label (label dropout 0)",
                 "USAGE | --learnig-rate=1 | unknown flag --learnig-rate; did you mean --learning-rate?",
-                "USAGE | --vae=mse | --vae mse is not there yet",
+                "USAGE | --vae=no/where | --vae no/where: a model on latents is trained on a folder that \"dit encode\" made",
                 "USAGE | --config=nowhere.yaml | nowhere.yaml: no such file or folder",
                 "USAGE | --config=$RECIPE | wrong.yaml:1:1: unknown key \"modle\"; did you mean model?",
                 "USAGE | --results-dir=$TEXT | $TEXT: a file is there, not a folder",
-                "DIVERGED | --learning-rate=1e30 --max-steps=9 | the loss is NaN at step",
+                "DIVERGED | --learning-rate=1e30 --max-steps=9 | weights are no longer finite at step 9, and there is no checkpoint; lower",
             })
     void trainingSaysWhatIsWrong(ExitCode exitCode, String flags, String message) {
         String results = flags.contains("--results-dir") ? "" : "--results-dir=" + folder.resolve("out") + " ";

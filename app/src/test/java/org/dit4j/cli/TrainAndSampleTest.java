@@ -100,6 +100,16 @@ class TrainAndSampleTest {
                 .containsAll(List.of("noise-schedule: cosine", "learn-sigma: false", "block: in-context")));
     }
 
+    @Test
+    void theRecipesOfTheProjectAreValid() throws IOException {
+        Path idx = TestFiles.idx(folder.resolve("idx"), 64, 28, 28, 10);
+        CommandRun fashion =
+                CommandRun.of("train", "--config=../recipes/fashion-mnist.yaml", "--data-path=" + idx, "--dry-run");
+        assertEquals(0, fashion.exitCode(), fashion.err());
+        CommandRun glyphs = CommandRun.of("train", "--config=../recipes/glyphs.yaml", "--dry-run");
+        assertEquals(0, glyphs.exitCode(), glyphs.err());
+    }
+
     /** Without the comments that say where each value is from. */
     private static List<String> values(String yaml) {
         return yaml.lines()

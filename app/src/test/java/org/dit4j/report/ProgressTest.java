@@ -91,7 +91,7 @@ class ProgressTest {
         progress.update(1000, "");
         seconds(20);
         progress.update(1005, "");
-        assertTrue(written.toString().contains("1005/1010    0:20 left"), written.toString());
+        assertTrue(written.toString().contains("1005/1010  0:20 left"), written.toString());
     }
 
     @Test

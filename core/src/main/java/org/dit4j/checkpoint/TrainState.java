@@ -3,25 +3,30 @@ package org.dit4j.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.checkpoint.Digests.Place;
+import org.dit4j.checkpoint.Manifest.StoredFile;
+import org.dit4j.checkpoint.Manifest.StoredTensor;
 import org.dit4j.io.FormatException;
-import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Backend;
 
 /**
- * The state of a run as a folder of checkpoints. A checkpoint is written under a temporary name and renamed when it is whole, then
- * {@code LATEST} names it.
+ * The state of a run as a folder of checkpoints, {@code step-0001000} and so on. Whatever happens while one is written, those before it
+ * stay; whatever happens to its bytes later is noticed. {@code docs/checkpoints.md} has the protocol.
  */
 public final class TrainState {
     /** The network in training. */
@@ -30,8 +35,14 @@ public final class TrainState {
     public static final String EMA = "ema.safetensors";
     /** The optimiser's moments. */
     public static final String OPTIMIZER = "optimizer.safetensors";
+    /** Plain values. */
+    static final String STATE = "state.json";
+    /** What every checkpoint has. */
+    static final List<String> FILES = List.of(MODEL, EMA, OPTIMIZER, STATE);
+    /** Names the newest checkpoint, for people and scripts; nothing here depends on it. */
+    static final String LATEST = "LATEST";
 
-    private static final String STATE = "state.json", LATEST = "LATEST";
+    private static final Pattern NAME = Pattern.compile("step-(\\d{7,18})");
     private static final ObjectMapper JSON = new ObjectMapper();
 
     static {
@@ -44,54 +55,152 @@ public final class TrainState {
     public record Part(Map<String, Tensor> tensors, Map<String, String> metadata) {}
 
     /**
-     * Writes the checkpoint of a step.
+     * Which checkpoints stay.
      *
-     * @param folder of the run's checkpoints; made if need be
-     * @param parts file name → what it holds
-     * @param state plain values, written as JSON
-     * @return the checkpoint's folder, {@code step-0001000}
+     * @param last so many of the newest
+     * @param every and those of steps that are multiples of it; 0 is none
      */
-    public static Path save(Path folder, long step, Map<String, Part> parts, Map<String, ?> state) throws IOException {
-        Files.createDirectories(folder);
-        String name = String.format("step-%07d", step);
-        Path temporary = folder.resolve(name + ".tmp-" + ProcessHandle.current().pid());
-        delete(temporary);
-        Files.createDirectory(temporary);
-        try {
-            for (Map.Entry<String, Part> part : parts.entrySet())
-                Safetensors.write(
-                        temporary.resolve(part.getKey()),
-                        part.getValue().tensors(),
-                        part.getValue().metadata());
-            writeDurably(
-                    temporary.resolve(STATE),
-                    JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(state));
-            Path target = folder.resolve(name);
-            delete(target);
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-            Path latest = folder.resolve(LATEST + ".tmp");
-            writeDurably(latest, (name + "\n").getBytes(java.nio.charset.StandardCharsets.UTF_8));
-            Files.move(
-                    latest,
-                    folder.resolve(LATEST),
-                    StandardCopyOption.ATOMIC_MOVE,
-                    StandardCopyOption.REPLACE_EXISTING);
-            return target;
-        } finally {
-            delete(temporary);
+    public record Retention(int last, long every) {
+        public Retention {
+            if (last < 1 || every < 0)
+                throw new IllegalArgumentException("keep the last " + last + " checkpoints and those of every " + every
+                        + " steps: the first is at least 1, the second 0 (none) or more");
+        }
+
+        boolean keeps(long step) {
+            return every > 0 && step % every == 0;
         }
     }
 
-    /** The newest checkpoint of a folder of checkpoints, if it has one. */
-    public static Optional<Path> latest(Path folder) throws IOException {
-        try {
-            String name = Files.readString(folder.resolve(LATEST)).trim();
-            if (!name.matches("step-\\d{7,18}"))
-                throw new FormatException(folder.resolve(LATEST), "names \"" + name + "\", which is not a checkpoint");
-            return Optional.of(folder.resolve(name));
-        } catch (NoSuchFileException e) {
-            return Optional.empty();
+    /**
+     * Writes the checkpoint of a step. When this returns, it is on the disk, and so it stays if the machine stops.
+     *
+     * @param folder of the run's checkpoints; nobody else is saving to it
+     * @param parts {@link #MODEL}, {@link #EMA}, {@link #OPTIMIZER} → what the file holds
+     * @param state plain values, written as JSON
+     * @return the checkpoint's folder
+     * @throws IOException if there is no room, with the bytes needed and free, or a write fails; the checkpoints before it stay
+     */
+    public static Path save(Path folder, long step, Map<String, Part> parts, Map<String, ?> state, Retention retention)
+            throws IOException {
+        return new CheckpointWriter(Disk.REAL, folder).save(step, parts, json(state), retention);
+    }
+
+    static byte[] json(Map<String, ?> state) throws IOException {
+        return JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(state);
+    }
+
+    /** Removes what a crash left of checkpoints that were being written or deleted. Only for who alone saves to {@code folder}. */
+    public static void removeOrphans(Path folder) throws IOException {
+        new CheckpointWriter(Disk.REAL, folder).removeTemporary();
+    }
+
+    /** Whether a folder is a checkpoint, whole or not, by its name. */
+    public static boolean isCheckpoint(Path path) {
+        return step(path.toAbsolutePath().normalize()) >= 0;
+    }
+
+    /** The checkpoints of a folder, newest first, whole or not; none if there is no such folder. */
+    public static List<Path> checkpoints(Path folder) throws IOException {
+        if (!Files.isDirectory(folder)) return List.of();
+        try (Stream<Path> entries = Files.list(folder)) {
+            return entries.filter(path -> step(path) >= 0)
+                    .sorted(Comparator.comparingLong(TrainState::step).reversed())
+                    .toList();
         }
+    }
+
+    /**
+     * The newest checkpoint of a folder of checkpoints, if it has one, by its manifest and the sizes of its files; their content is not
+     * read.
+     */
+    public static Optional<Path> latest(Path folder) throws IOException {
+        for (Path checkpoint : checkpoints(folder)) if (isComplete(checkpoint)) return Optional.of(checkpoint);
+        return Optional.empty();
+    }
+
+    private static boolean isComplete(Path checkpoint) throws IOException {
+        try {
+            for (StoredFile file : Manifest.read(checkpoint).files())
+                requireSize(checkpoint.resolve(file.name()), file);
+            return true;
+        } catch (FormatException e) {
+            return false;
+        }
+    }
+
+    /**
+     * The newest checkpoint whose every bit is as it was written, if there is one.
+     *
+     * @param skipped is told what is wrong with each newer one
+     */
+    public static Optional<Path> newestWhole(Path folder, Consumer<String> skipped) throws IOException {
+        for (Path checkpoint : checkpoints(folder)) {
+            List<String> damage = verify(checkpoint);
+            if (damage.isEmpty()) return Optional.of(checkpoint);
+            damage.forEach(skipped);
+        }
+        return Optional.empty();
+    }
+
+    /** Reads every byte of a checkpoint; what is not as it was written, by file, block and tensor, one line each; empty if it is whole. */
+    public static List<String> verify(Path checkpoint) throws IOException {
+        List<String> damage = new ArrayList<>();
+        try {
+            Manifest manifest = Manifest.read(checkpoint);
+            if (!name(manifest.step())
+                    .equals(checkpoint
+                            .toAbsolutePath()
+                            .normalize()
+                            .getFileName()
+                            .toString()))
+                damage.add(checkpoint + " is the checkpoint of step " + manifest.step() + " under another name");
+            for (StoredFile file : manifest.files()) verify(checkpoint.resolve(file.name()), file, damage);
+        } catch (FormatException e) {
+            damage.add(e.getMessage());
+        }
+        return damage;
+    }
+
+    private static void requireSize(Path path, StoredFile file) throws IOException {
+        if (!Files.isRegularFile(path)) throw new FormatException(path, "is not there");
+        if (Files.size(path) != file.bytes())
+            throw new FormatException(path, "has " + Files.size(path) + " bytes; " + file.bytes() + " were written");
+    }
+
+    private static void verify(Path path, StoredFile expected, List<String> damage) throws IOException {
+        try {
+            requireSize(path, expected);
+        } catch (FormatException e) {
+            damage.add(e.getMessage());
+            return;
+        }
+        StoredFile actual = digests(path, expected);
+        for (int block = 0; block < expected.blocks().size(); block++)
+            if (!expected.blocks().get(block).equals(actual.blocks().get(block)))
+                damage.add(
+                        path + ": block " + block + " (from byte " + (long) block * Digests.BLOCK + " on) is damaged");
+        expected.tensors().forEach((name, tensor) -> {
+            if (!tensor.equals(actual.tensors().get(name))) damage.add(path + ": tensor " + name + " is damaged");
+        });
+    }
+
+    private static StoredFile digests(Path path, StoredFile expected) throws IOException {
+        List<Place> places = new ArrayList<>();
+        for (Map.Entry<String, StoredTensor> named : expected.tensors().entrySet())
+            places.add(new Place(
+                    named.getKey(), named.getValue().begin(), named.getValue().end()));
+        Digests digests = new Digests(places);
+        ByteBuffer buffer = ByteBuffer.allocate((int) Math.min(Digests.BLOCK, Math.max(1, expected.bytes())));
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            for (long left = expected.bytes(); left > 0; left -= buffer.limit()) {
+                buffer.clear().limit(digests.most((int) Math.min(left, buffer.capacity())));
+                while (buffer.hasRemaining())
+                    if (channel.read(buffer) < 0) throw new FormatException(path, "was cut short while it was read");
+                digests.update(buffer.flip());
+            }
+        }
+        return digests.finish(expected.name());
     }
 
     /** The plain values of a checkpoint. */
@@ -99,30 +208,14 @@ public final class TrainState {
         return JSON.readTree(checkpoint.resolve(STATE).toFile());
     }
 
-    private static void writeDurably(Path file, byte[] bytes) throws IOException {
-        try (FileChannel channel = FileChannel.open(
-                file, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
-            var buffer = java.nio.ByteBuffer.wrap(bytes);
-            while (buffer.hasRemaining()) channel.write(buffer);
-            channel.force(true);
-        }
+    /** The name of a step's checkpoint. */
+    static String name(long step) {
+        return String.format("step-%07d", step);
     }
 
-    private static void delete(Path folder) throws IOException {
-        if (!Files.exists(folder)) return;
-        Files.walkFileTree(folder, new SimpleFileVisitor<>() {
-            @Override
-            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-                Files.delete(file);
-                return FileVisitResult.CONTINUE;
-            }
-
-            @Override
-            public FileVisitResult postVisitDirectory(Path visited, IOException e) throws IOException {
-                if (e != null) throw e;
-                Files.delete(visited);
-                return FileVisitResult.CONTINUE;
-            }
-        });
+    /** The step of a checkpoint by its name, −1 if it is none. */
+    static long step(Path path) {
+        Matcher matcher = NAME.matcher(String.valueOf(path.getFileName()));
+        return matcher.matches() ? Long.parseLong(matcher.group(1)) : -1;
     }
 }

@@ -118,19 +118,8 @@ public final class BatchLoader implements AutoCloseable {
         private void read(int row) throws IOException {
             long sample = firstSample + row, item = order.index(sample);
             labels[row] = dataset.label(item);
-            dataset.pixels(item, pixels, row * imageSize);
-            if (config.flip() && Noise.below(2, config.seed(), Purpose.FLIP, sample) == 1) mirror(row * imageSize);
-        }
-
-        private void mirror(int from) {
-            int width = dataset.width();
-            for (int line = from; line < from + imageSize; line += width) {
-                for (int left = line, right = line + width - 1; left < right; left++, right--) {
-                    float value = pixels[left];
-                    pixels[left] = pixels[right];
-                    pixels[right] = value;
-                }
-            }
+            boolean flip = config.flip() && Noise.below(2, config.seed(), Purpose.FLIP, sample) == 1;
+            dataset.sample(config.seed(), sample, item, flip, pixels, row * imageSize);
         }
 
         void await() throws IOException {

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * Pictures with class labels, by number. Labels and pixels are pure functions of the index, and every method may be called from several
- * threads at once.
+ * Pictures, or their latents, with class labels, by number. Labels and pixels are pure functions of the index, and every method may be called
+ * from several threads at once.
  */
 public interface Dataset extends AutoCloseable {
     /** The {@link #size} of a data set that has an item for every index from 0 on. */
@@ -14,7 +14,7 @@ public interface Dataset extends AutoCloseable {
     /** How many items there are, or {@link #ENDLESS}. */
     long size();
 
-    /** 1 (grey) or 3 (red, green, blue). */
+    /** 1 (grey), 3 (red, green, blue), or those of the latents. */
     int channels();
 
     int height();
@@ -32,12 +32,38 @@ public interface Dataset extends AutoCloseable {
     int label(long index);
 
     /**
-     * Writes an item as (C, H, W) into {@code out} from {@code offset} on: a byte x becomes x / 127.5 − 1, in [−1, 1].
+     * Writes an item as (C, H, W) into {@code out} from {@code offset} on: a byte x becomes x / 127.5 − 1, in [−1, 1]; of latents it is the
+     * mean, scaled.
      *
      * @throws IOException if the item cannot be read; the message names the file and what to do
      * @throws IndexOutOfBoundsException if {@code index} is outside 0 … size − 1, or {@code out} has no room
      */
     void pixels(long index, float[] out, int offset) throws IOException;
+
+    /**
+     * Writes what training sees of an item when it is the sample numbered {@code sample}: a function of the arguments alone. Here the
+     * pixels; a data set whose items are distributions draws from them.
+     *
+     * @param seed of the run
+     * @param flip whether the sample is mirrored left to right
+     * @throws IOException as {@link #pixels}
+     * @throws IndexOutOfBoundsException as {@link #pixels}
+     */
+    default void sample(long seed, long sample, long index, boolean flip, float[] out, int offset) throws IOException {
+        pixels(index, out, offset);
+        if (flip) mirror(out, offset);
+    }
+
+    private void mirror(float[] out, int offset) {
+        int width = width(), end = offset + channels() * height() * width;
+        for (int line = offset; line < end; line += width) {
+            for (int left = line, right = line + width - 1; left < right; left++, right--) {
+                float value = out[left];
+                out[left] = out[right];
+                out[right] = value;
+            }
+        }
+    }
 
     /** What this is, on one line, for logs. */
     String describe();

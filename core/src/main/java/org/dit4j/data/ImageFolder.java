@@ -139,8 +139,8 @@ public final class ImageFolder implements Dataset {
     public void pixels(long index, float[] out, int offset) throws IOException {
         int label = label(index);
         Objects.checkFromIndexSize(offset, channels() * height() * width(), out.length);
-        if (config.skipBroken()) write(firstWhole((int) index, label), out, offset);
-        else write(crop((int) index), out, offset);
+        if (config.skipBroken()) Pixels.write(firstWhole((int) index, label), channels(), out, offset);
+        else Pixels.write(crop((int) index), channels(), out, offset);
     }
 
     /** The picture, or the next of its class that can be read: like everything here a function of the index and the files. */
@@ -172,25 +172,6 @@ public final class ImageFolder implements Dataset {
         } catch (IllegalArgumentException e) { // too long and narrow
             throw new FormatException(name, e.getMessage(), e);
         }
-    }
-
-    private void write(BufferedImage picture, float[] out, int offset) {
-        byte[] rgb = Images.toRgbBytes(picture);
-        int plane = height() * width();
-        for (int i = 0; i < plane; i++) {
-            int red = rgb[3 * i] & 255, green = rgb[3 * i + 1] & 255, blue = rgb[3 * i + 2] & 255;
-            if (channels() == 1) {
-                out[offset + i] = scaled(red * 19595 + green * 38470 + blue * 7471 + 0x8000 >> 16); // Pillow's weights
-                continue;
-            }
-            out[offset + i] = scaled(red);
-            out[offset + plane + i] = scaled(green);
-            out[offset + 2 * plane + i] = scaled(blue);
-        }
-    }
-
-    private static float scaled(int level) {
-        return level / 127.5f - 1;
     }
 
     /** What was wrong with each picture that could not be read so far, sorted; empty unless broken ones are skipped. */

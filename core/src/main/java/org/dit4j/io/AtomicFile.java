@@ -42,8 +42,9 @@ public final class AtomicFile {
         forceFolder(target.getParent());
     }
 
-    /** Without this a power failure may forget the rename. Only POSIX systems open a folder as a file. */
-    private static void forceFolder(Path folder) throws IOException {
+    /** Makes the names in a folder durable: without this a power failure may forget a rename. */
+    public static void forceFolder(Path folder) throws IOException {
+        // only POSIX systems open a folder as a file
         if (!folder.getFileSystem().supportedFileAttributeViews().contains("posix")) return;
         try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
             channel.force(true);

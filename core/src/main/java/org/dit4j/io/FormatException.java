@@ -6,6 +6,7 @@ import java.nio.file.Path;
 /** A file is not what its format promises: damaged, cut short, or hostile. The message names the file and the place. */
 public class FormatException extends IOException {
     private static final long serialVersionUID = 1;
+    private static final int MAX_LENGTH = 2000;
 
     /** {@code path: problem}. */
     public FormatException(Path path, String problem) {
@@ -19,11 +20,17 @@ public class FormatException extends IOException {
 
     /** {@code name: problem}, for what is not a file of its own, such as an entry of an archive. */
     public FormatException(String name, String problem) {
-        super(name + ": " + problem);
+        super(printable(name + ": " + problem));
     }
 
     /** {@code name: problem}, with what caused it. */
     public FormatException(String name, String problem, Throwable cause) {
-        super(name + ": " + problem, cause);
+        super(printable(name + ": " + problem), cause);
+    }
+
+    /** Names inside a hostile file may be long, or made to confuse a terminal. */
+    private static String printable(String message) {
+        String shown = message.length() > MAX_LENGTH ? message.substring(0, MAX_LENGTH) + "…" : message;
+        return shown.replaceAll("\\p{Cntrl}", "?");
     }
 }

@@ -83,6 +83,7 @@ public final class NpyRows implements AutoCloseable {
                     bytes.put(piece, 0, length);
                 }
             });
+            TensorBytes.requireTruth(name, "the array", tensor);
             return tensor;
         } catch (IOException | RuntimeException e) {
             tensor.close();

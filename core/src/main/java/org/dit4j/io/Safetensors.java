@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -25,7 +26,7 @@ import org.dit4j.torch.Backend;
  *
  * <p>Checked as strictly as the original reader in Rust: no gap, overlap or rest in the data, no overflow, sizes equal to shape times
  * dtype, metadata of strings. Stricter than it: a tensor named twice is refused (the format forbids it, the original takes the last), the
- * header begins with its brace, a tensor is a JSON object (not an array of its fields), and there are at most 1,000,000 tensors of at most
+ * header begins with its brace, truth values are 0 or 1, a tensor is a JSON object (not an array of its fields), and there are at most 1,000,000 tensors of at most
  * 64 dimensions. The dtypes F4, F6_E2M3 and F6_E3M2, smaller than a byte, are not read.
  */
 public final class Safetensors {
@@ -98,6 +99,7 @@ public final class Safetensors {
                 Tensor tensor = TensorBytes.empty(path.toString(), key, entry.dtype(), shape);
                 tensors.put(key, tensor);
                 TensorBytes.read(path.toString(), channel, header.dataOffset() + entry.begin(), tensor);
+                TensorBytes.requireTruth(path.toString(), key, tensor);
             }
         } catch (IOException | RuntimeException e) {
             TensorBytes.close(tensors);
@@ -167,12 +169,26 @@ public final class Safetensors {
      * @throws IllegalArgumentException if a dtype has no name in this format, or a tensor is called {@code __metadata__}
      */
     public static void write(Path path, Map<String, Tensor> tensors, Map<String, String> metadata) throws IOException {
+        AtomicFile.write(path, channel -> write(channel, tensors, metadata));
+    }
+
+    /**
+     * As {@link #write(Path, Map, Map)}, to a channel, at its position; it takes {@link #size} bytes.
+     *
+     * @throws IllegalArgumentException if a dtype has no name in this format, or a tensor is called {@code __metadata__}
+     */
+    public static void write(WritableByteChannel channel, Map<String, Tensor> tensors, Map<String, String> metadata)
+            throws IOException {
         byte[] header = SafetensorsHeader.encode(tensors, metadata);
-        AtomicFile.write(path, channel -> {
-            ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
-            TensorBytes.writeFully(
-                    channel, start.putLong(header.length).put(header).flip());
-            for (Tensor tensor : tensors.values()) TensorBytes.write(channel, tensor);
-        });
+        ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
+        TensorBytes.writeFully(channel, start.putLong(header.length).put(header).flip());
+        for (Tensor tensor : tensors.values()) TensorBytes.write(channel, tensor);
+    }
+
+    /** The bytes of the file that {@link #write(Path, Map, Map)} would write; the tensors are at its end, one after another. */
+    public static long size(Map<String, Tensor> tensors, Map<String, String> metadata) throws IOException {
+        long size = 8 + SafetensorsHeader.encode(tensors, metadata).length;
+        for (Tensor tensor : tensors.values()) size += tensor.nbytes();
+        return size;
     }
 }

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.Map;
 import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Backend;
@@ -58,6 +59,15 @@ final class TensorBytes {
     /** Fills a contiguous CPU tensor. */
     static void read(String name, FileChannel channel, long position, Tensor into) throws IOException {
         forEach(into, (bytes, offset) -> readFully(name, channel, bytes, position + offset));
+    }
+
+    /** LibTorch counts on truth values being 0 or 1: with others in a mask it writes beyond its memory. */
+    static void requireTruth(String name, String key, Tensor tensor) throws FormatException {
+        if (Dtypes.of(tensor) != ScalarType.Bool) return;
+        try (TensorScope scope = new TensorScope()) {
+            if (tensor.view(ScalarType.Byte).gt(new Scalar(1)).any().item_bool())
+                throw new FormatException(name, key + " has truth values other than 0 and 1");
+        }
     }
 
     /** Writes the elements in row-major order. */

@@ -181,6 +181,7 @@ public final class TorchFile {
                 Tensor tensor = TensorScope.local(() -> storage.view(view.dtype())
                         .as_strided(longs(view.shape()), longs(view.strides()), offset(view)));
                 tensors.put(view, tensor);
+                TensorBytes.requireTruth(path.toString(), place, tensor);
                 return tensor;
             } catch (RuntimeException e) {
                 throw new FormatException(path, place + ": LibTorch does not take this tensor: " + firstLine(e), e);

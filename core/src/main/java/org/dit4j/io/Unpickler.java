@@ -291,14 +291,9 @@ final class Unpickler {
                     "builtins.bytes",
                     "_codecs.encode" -> new Global(qualified);
             default ->
-                throw problem("refused: the pickle wants Python to look up " + printable(module + "." + global)
+                throw problem("refused: the pickle wants Python to look up " + module + "." + global
                         + "; only tensors, containers, numbers and strings are read");
         };
-    }
-
-    private static String printable(String text) {
-        String shown = text.length() > 100 ? text.substring(0, 100) + "…" : text;
-        return shown.replaceAll("[^\\x20-\\x7e…]", "?");
     }
 
     private Object call(Object callable, Object arguments) throws FormatException {
@@ -407,15 +402,16 @@ final class Unpickler {
         require(key.length() <= 100, "a storage with a key of " + key.length() + " characters");
         Storage storage = new Storage(key, size * elementBytes, elementBytes);
         Storage known = storages.putIfAbsent(key, storage);
-        require(known == null || known.bytes() == storage.bytes(), "storage " + printable(key) + " has two sizes");
+        require(known == null || known.bytes() == storage.bytes(), "storage " + key + " has two sizes");
         Storage shared = known == null ? storage : known;
         if (parts.size() == 5 || parts.get(5) == null) return new TypedStorage(shared, dtype, 0, size);
+        require(!untyped, "a part of a storage without a dtype"); // parts are older than those
         List<Long> part = parts.get(5) instanceof Tuple tuple && tuple.items().size() == 3
                 ? sizes(new Tuple(tuple.items().subList(1, 3)))
                 : List.of(); // (key of the part, offset, size)
         require(
                 part.size() == 2 && part.get(0) <= size && part.get(1) <= size - part.get(0),
-                "a part of storage " + printable(key) + " outside it");
+                "a part of storage " + key + " outside it");
         return new TypedStorage(shared, dtype, part.get(0), part.get(1));
     }
 
@@ -448,7 +444,7 @@ final class Unpickler {
             Storage storage, List<Long> shape, List<Long> strides, long offset, long available, int bytes)
             throws FormatException {
         String outside = "a tensor of shape " + shape + ", strides " + strides + ", offset " + offset
-                + " is not inside its storage " + printable(storage.key()) + " of " + available + " elements";
+                + " is not inside its storage " + storage.key() + " of " + available + " elements";
         try {
             long elements = 1, last = offset;
             for (int i = 0; i < shape.size(); i++) {

@@ -28,6 +28,7 @@ public final class Ops {
      * tensors have the same size and dtype but {@code step}.
      *
      * @param step a float32 scalar that has been raised to the number of this step, from 1
+     * @param skip a float32 scalar; where it is 1, nothing happens
      */
     public static void fusedAdamW(
             Tensor parameters,
@@ -35,6 +36,7 @@ public final class Ops {
             Tensor firstMoments,
             Tensor secondMoments,
             Tensor step,
+            Tensor skip,
             double learningRate,
             double beta1,
             double beta2,
@@ -57,7 +59,7 @@ public final class Ops {
                     new IValue(false), // amsgrad
                     new IValue(false), // maximize
                     new IValue(), // grad_scale
-                    new IValue()); // found_inf
+                    new IValue(skip)); // found_inf
             handle("aten::_fused_adamw_").callBoxed(stack);
         }
     }

@@ -28,7 +28,7 @@ public final class Tensors {
     public static Tensor of(float[] values, long... shape) {
         return TensorScope.local(() -> {
             Tensor tensor = filled(ScalarType.Float, values.length, shape);
-            new FloatPointer(tensor.data_ptr()).put(values);
+            if (values.length > 0) new FloatPointer(tensor.data_ptr()).put(values);
             return tensor;
         });
     }
@@ -37,7 +37,7 @@ public final class Tensors {
     public static Tensor of(double[] values, long... shape) {
         return TensorScope.local(() -> {
             Tensor tensor = filled(ScalarType.Double, values.length, shape);
-            new DoublePointer(tensor.data_ptr()).put(values);
+            if (values.length > 0) new DoublePointer(tensor.data_ptr()).put(values);
             return tensor;
         });
     }
@@ -46,7 +46,7 @@ public final class Tensors {
     public static Tensor of(long[] values, long... shape) {
         return TensorScope.local(() -> {
             Tensor tensor = filled(ScalarType.Long, values.length, shape);
-            new LongPointer(tensor.data_ptr()).put(values);
+            if (values.length > 0) new LongPointer(tensor.data_ptr()).put(values);
             return tensor;
         });
     }
@@ -55,7 +55,7 @@ public final class Tensors {
     public static Tensor of(byte[] values, long... shape) {
         return TensorScope.local(() -> {
             Tensor tensor = filled(ScalarType.Byte, values.length, shape);
-            new BytePointer(tensor.data_ptr()).put(values);
+            if (values.length > 0) new BytePointer(tensor.data_ptr()).put(values);
             return tensor;
         });
     }

@@ -29,15 +29,23 @@ public final class AdamW implements AutoCloseable {
 
     /** One step with the gradients that stand in the buffer. */
     public void step(double learningRate) {
+        try (TensorScope scope = new TensorScope()) {
+            step(learningRate, torch.zeros_like(step));
+        }
+    }
+
+    /** As {@link #step(double)}, but nothing changes where {@code skip}, a float32 scalar on the device, is 1 and not 0. */
+    void step(double learningRate, Tensor skip) {
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            step.add_(new Scalar(1f));
+            step.add_(new Scalar(1f)).sub_(skip);
             Ops.fusedAdamW(
                     parameters.values(),
                     parameters.gradients(),
                     firstMoments,
                     secondMoments,
                     step,
+                    skip,
                     learningRate,
                     BETA_1,
                     BETA_2,

@@ -1,6 +1,6 @@
 package org.dit4j.train;
 
-/** A training run whose loss is no longer a number. */
+/** A training run whose losses, gradients or weights are no longer finite numbers. */
 public class DivergedException extends RuntimeException {
     private static final long serialVersionUID = 1;
 

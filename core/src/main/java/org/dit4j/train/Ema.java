@@ -46,6 +46,15 @@ public final class Ema implements AutoCloseable {
         }
     }
 
+    /** As {@link #update(double)}, but nothing changes where {@code skip}, a float32 scalar on the device, is 1 and not 0. */
+    void update(double decay, Tensor skip) {
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Tensor weight = skip.neg().add(new Scalar(1f)).mul(new Scalar(1 - decay));
+            average.lerp_(parameters.values(), weight);
+        }
+    }
+
     /** The flat average, in the layout of the parameters. */
     public Tensor average() {
         return average;

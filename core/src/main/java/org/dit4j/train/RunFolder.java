@@ -1,49 +1,117 @@
 package org.dit4j.train;
 
+import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.dit4j.io.AtomicFile;
+import org.dit4j.io.FormatException;
 
 /**
- * Where a run keeps what it makes: {@code results/000-DiT-S-2} with {@code checkpoints}, {@code samples}, {@code log.txt} and
- * {@code config.yaml}.
+ * Where a run keeps what it makes: {@code results/000-DiT-S-2} with {@code checkpoints}, {@code samples}, {@code log.txt},
+ * {@code metrics.jsonl}, {@code config.yaml} and {@code run.json}.
  */
 public record RunFolder(Path path) {
-    private static final Pattern NUMBERED = Pattern.compile("(\\d{3,})-.*");
+    private static final Pattern NUMBERED = Pattern.compile("(\\d{3,9})-.*"), NEW = Pattern.compile("\\.new-(\\d+)");
+    private static final String IDENTITY = "run.json";
+    private static final ObjectMapper JSON = new ObjectMapper();
 
     /**
-     * Makes the folder after the highest number in {@code results}.
+     * Makes the folder after the highest number in {@code results}, whole or not at all.
      *
      * @param name of the model, for example "DiT-S/2"; a slash becomes a dash
      */
-    public static RunFolder create(Path results, String name) throws IOException {
+    public static RunFolder create(Path results, String name, RunIdentity identity) throws IOException {
         Files.createDirectories(results);
+        removeOrphans(results);
+        RunFolder fresh =
+                new RunFolder(results.resolve(".new-" + ProcessHandle.current().pid()));
+        Files.createDirectory(fresh.path);
+        Files.createDirectory(fresh.checkpoints());
+        Files.createDirectory(fresh.samples());
+        byte[] json = identity.toJson();
+        AtomicFile.write(fresh.path.resolve(IDENTITY), channel -> channel.write(java.nio.ByteBuffer.wrap(json)));
         for (int number = next(results); ; number++) {
             Path path = results.resolve(String.format("%03d-%s", number, name.replace('/', '-')));
             try {
-                Files.createDirectory(path); // fails if another process was faster
-            } catch (FileAlreadyExistsException e) {
+                Files.move(fresh.path, path, StandardCopyOption.ATOMIC_MOVE); // fails if another process was faster
+            } catch (FileAlreadyExistsException | DirectoryNotEmptyException e) {
                 continue;
             }
-            RunFolder folder = new RunFolder(path);
-            Files.createDirectory(folder.checkpoints());
-            Files.createDirectory(folder.samples());
-            return folder;
+            AtomicFile.forceFolder(results.toAbsolutePath());
+            return new RunFolder(path);
         }
     }
 
+    /** What processes left that ended while they made a folder. */
+    private static void removeOrphans(Path results) throws IOException {
+        for (Path path : entries(results)) {
+            Matcher matcher = NEW.matcher(path.getFileName().toString());
+            if (!matcher.matches()) continue;
+            long pid = Long.parseLong(matcher.group(1));
+            boolean elsewhere = pid != ProcessHandle.current().pid()
+                    && ProcessHandle.of(pid).isPresent();
+            if (elsewhere) continue;
+            try (Stream<Path> all = Files.walk(path)) {
+                for (Path orphan : all.sorted(Comparator.reverseOrder()).toList()) Files.delete(orphan);
+            }
+        }
+    }
+
+    /** The newest run in {@code results} with this identity. */
+    public static Optional<RunFolder> find(Path results, RunIdentity identity) throws IOException {
+        if (!Files.isDirectory(results)) return Optional.empty();
+        List<Path> newestFirst = entries(results).stream()
+                .filter(path -> number(path) >= 0)
+                .sorted(Comparator.comparingInt(RunFolder::number).reversed())
+                .toList();
+        for (Path path : newestFirst) {
+            RunFolder folder = new RunFolder(path);
+            boolean described = Files.exists(path.resolve(IDENTITY)); // the folder may be of another program
+            if (described && folder.identity().equals(identity)) return Optional.of(folder);
+        }
+        return Optional.empty();
+    }
+
     private static int next(Path results) throws IOException {
+        return entries(results).stream().mapToInt(RunFolder::number).max().orElse(-1) + 1;
+    }
+
+    private static List<Path> entries(Path results) throws IOException {
         try (Stream<Path> entries = Files.list(results)) {
-            return entries.map(entry -> NUMBERED.matcher(entry.getFileName().toString()))
-                            .filter(Matcher::matches)
-                            .mapToInt(matcher -> Integer.parseInt(matcher.group(1)))
-                            .max()
-                            .orElse(-1)
-                    + 1;
+            return entries.toList();
+        }
+    }
+
+    private static int number(Path path) {
+        Matcher matcher = NUMBERED.matcher(path.getFileName().toString());
+        return matcher.matches() ? Integer.parseInt(matcher.group(1)) : -1;
+    }
+
+    /**
+     * What the run depends on.
+     *
+     * @throws IOException if this is not the folder of a run
+     */
+    public RunIdentity identity() throws IOException {
+        Path file = path.resolve(IDENTITY);
+        if (!Files.exists(file)) throw new FormatException(path, "is not the folder of a run: it has no " + IDENTITY);
+        try {
+            return new RunIdentity(JSON.readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
+        } catch (JacksonException | NullPointerException e) {
+            throw new FormatException(file, "is damaged: " + e.getMessage(), e);
         }
     }
 
@@ -60,6 +128,11 @@ public record RunFolder(Path path) {
     /** The log, in the published format. */
     public Path log() {
         return path.resolve("log.txt");
+    }
+
+    /** The metrics, one JSON object on each line. */
+    public Path metrics() {
+        return path.resolve("metrics.jsonl");
     }
 
     /** The resolved configuration, a recipe that starts the same run again. */

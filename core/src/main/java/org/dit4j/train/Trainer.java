@@ -1,8 +1,8 @@
 package org.dit4j.train;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -40,10 +40,11 @@ public final class Trainer implements AutoCloseable {
     private final Ema ema;
     private final TrainingPass pass;
     private final BatchLoader loader;
-    private final Tensor lossSum;
+    private final Tally tally;
 
     private long steps;
-    private long summedLosses;
+    private long trainedImages;
+    private Tally.Counts counts;
 
     /**
      * A run from fresh weights.
@@ -51,6 +52,10 @@ public final class Trainer implements AutoCloseable {
      * @param dataset stays the caller's to close
      */
     public Trainer(TrainConfig config, GaussianDiffusion diffusion, Dataset dataset) {
+        this(config, diffusion, dataset, 0);
+    }
+
+    private Trainer(TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, long firstSample) {
         requireFits(config, dataset);
         this.config = config;
         this.diffusion = diffusion;
@@ -66,9 +71,30 @@ public final class Trainer implements AutoCloseable {
         loader = new BatchLoader(
                 dataset,
                 LoaderConfig.of(config.seed(), config.microBatchSize())
+                        .withFirstSample(firstSample)
                         .withFlip(config.flip())
                         .withNumWorkers(config.numWorkers()));
-        lossSum = TensorScope.keeping(() -> Tensors.to(Tensors.of(new float[] {0}), device));
+        tally = new Tally(device);
+        counts = tally.read();
+    }
+
+    /**
+     * A run that goes on where {@code checkpoint} was written, on the CPU to the last bit as if it had never stopped. The configuration
+     * may have another device, micro-batch size, number of workers and number of steps.
+     *
+     * @param dataset stays the caller's to close
+     * @throws org.dit4j.io.FormatException if the checkpoint is of another model
+     */
+    public static Trainer resume(TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, Path checkpoint)
+            throws IOException {
+        Trainer trainer = new Trainer(config, diffusion, dataset, Snapshot.trainedImages(checkpoint));
+        try {
+            Snapshot.restore(trainer, checkpoint);
+            return trainer;
+        } catch (IOException | RuntimeException e) {
+            trainer.close();
+            throw e;
+        }
     }
 
     /** @throws IllegalArgumentException if the model takes other pictures, or has fewer classes, than the data */
@@ -132,6 +158,7 @@ public final class Trainer implements AutoCloseable {
     void zeroGradients() {
         try (TensorScope scope = new TensorScope()) {
             parameters.gradients().zero_();
+            tally.begin();
         }
     }
 
@@ -143,24 +170,25 @@ public final class Trainer implements AutoCloseable {
             Loss loss = diffusion.loss(prediction, x0, xt, noise, timesteps);
             double share = (double) x0.size(0) / config.globalBatchSize();
             pass.backward(share == 1 ? loss.gradient() : loss.gradient().mul(new Scalar(share)));
-            lossSum.add_(loss.mean().mul(new Scalar(share))); // stays on the device until it is logged
+            tally.add(loss.mean().mul(new Scalar(share))); // stays on the device until it is logged
         }
     }
 
-    /** Moves the weights by the gradients of one whole batch, and the average after them. */
+    /** Moves the weights by the gradients of one whole batch, and the average after them; skips what is not finite. */
     void update() {
         steps++;
+        trainedImages += config.globalBatchSize();
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            if (config.clipNorm() > 0) clip();
-            optimizer.step(config.learningRate().at(steps));
-            ema.update(config.ema().at(trainedImages(), config.globalBatchSize()));
-            summedLosses++;
+            Tensor norm = parameters.gradients().norm();
+            Tensor skip = tally.finish(norm);
+            if (config.clipNorm() > 0) clip(norm);
+            optimizer.step(config.learningRate().at(steps), skip);
+            ema.update(config.ema().at(trainedImages, config.globalBatchSize()), skip);
         }
     }
 
-    private void clip() {
-        Tensor norm = parameters.gradients().norm();
+    private void clip(Tensor norm) {
         Tensor factor = norm.add(new Scalar(1e-6)).reciprocal().mul(new Scalar(config.clipNorm()));
         parameters.gradients().mul_(factor.clamp(new ScalarOptional(), new ScalarOptional(new Scalar(1))));
     }
@@ -187,30 +215,57 @@ public final class Trainer implements AutoCloseable {
         return values == null ? null : Tensors.to(Tensors.of(values, values.length), device);
     }
 
-    /** Optimiser steps taken. */
+    /** Optimiser steps taken, skipped ones included. */
     public long steps() {
         return steps;
     }
 
     /** Images that went through the network, in whole batches. */
     public long trainedImages() {
-        return steps * config.globalBatchSize();
+        return trainedImages;
     }
 
     /**
-     * The mean loss of the steps since this was last asked; NaN if there were none. Waits for the device.
-     *
-     * @throws DivergedException if it is not finite
+     * The mean loss of the steps since this was last asked; NaN if there were none but skipped ones. Waits for the device, and brings what
+     * the next three methods return up to now.
      */
-    public double drainMeanLoss() throws DivergedException {
-        if (summedLosses == 0) return Double.NaN;
-        double mean = Tensors.toFloats(lossSum)[0] / summedLosses;
-        lossSum.zero_();
-        summedLosses = 0;
-        if (!Double.isFinite(mean))
-            throw new DivergedException("the loss is " + mean + " at step " + steps
-                    + "; lower the learning rate, or clip the gradients (--clip-norm 1)");
-        return mean;
+    public double drainMeanLoss() {
+        counts = tally.drain();
+        return counts.lossSum() / counts.lossSteps();
+    }
+
+    /** How many steps of the run were skipped because their loss or gradients were not finite, as of {@link #drainMeanLoss}. */
+    public long skippedSteps() {
+        return (long) counts.skippedSteps();
+    }
+
+    /** How many steps up to the last were skipped, without one between them that was not; as of {@link #drainMeanLoss}. */
+    public long skippedInARow() {
+        return (long) counts.skippedInARow();
+    }
+
+    /** The Euclidean norm of the last step's gradients before any clipping, as of {@link #drainMeanLoss}. */
+    public double gradientNorm() {
+        return counts.gradientNorm();
+    }
+
+    /** Goes back to the weights, average and moments of {@code checkpoint}; steps and data go on, past what made the run diverge. */
+    void rollBack(Path checkpoint) throws IOException {
+        Snapshot.restoreBuffers(this, checkpoint);
+        Tally.Counts now = tally.read();
+        tally.restore(new Tally.Counts(now.lossSum(), now.lossSteps(), now.skippedSteps(), 0, 0));
+    }
+
+    /** Sets the counters that a checkpoint holds. */
+    void restore(long restoredSteps, long restoredImages, Tally.Counts restored) {
+        steps = restoredSteps;
+        trainedImages = restoredImages;
+        tally.restore(restored);
+        counts = restored;
+    }
+
+    Tally tally() {
+        return tally;
     }
 
     public TrainConfig config() {
@@ -244,22 +299,12 @@ public final class Trainer implements AutoCloseable {
         return ema;
     }
 
-    /** The optimiser's moments by parameter name, as {@code exp_avg.NAME} and {@code exp_avg_sq.NAME}, in the scope around the call. */
-    public Map<String, Tensor> moments() {
-        Map<String, Tensor> moments = new LinkedHashMap<>();
-        parameters.views(optimizer.firstMoments()).forEach((name, tensor) -> moments.put("exp_avg." + name, tensor));
-        parameters
-                .views(optimizer.secondMoments())
-                .forEach((name, tensor) -> moments.put("exp_avg_sq." + name, tensor));
-        return moments;
-    }
-
     @Override
     public void close() {
         loader.close();
         emaNetwork.close();
         network.close();
-        lossSum.close();
+        tally.close();
         ema.close();
         optimizer.close();
         parameters.close();

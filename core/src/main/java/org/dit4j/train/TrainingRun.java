@@ -2,22 +2,35 @@ package org.dit4j.train;
 
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.bytedeco.pytorch.Tensor;
-import org.dit4j.checkpoint.DiTCheckpoint;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.dit4j.checkpoint.TrainState;
-import org.dit4j.torch.StateDict;
-import org.dit4j.torch.TensorScope;
+import org.dit4j.data.Dataset;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/** The loop around {@link Trainer#step}: the log, checkpoints and samples of a run folder. */
-public final class TrainingRun {
+/**
+ * The loop around {@link Trainer#step} in a run folder: the log, samples, and checkpoints, which are written beside the training. A folder
+ * that has a checkpoint is continued from the newest whole one, on the CPU to the last bit as if the run had never stopped.
+ */
+public final class TrainingRun implements AutoCloseable {
+    private static final Logger LOGGER = LoggerFactory.getLogger(TrainingRun.class);
     private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss");
 
     /**
@@ -35,97 +48,311 @@ public final class TrainingRun {
         }
     }
 
-    private final Trainer trainer;
-    private final RunFolder folder;
-    private final List<String> classNames;
-    private final Cadence cadence;
-    private final TrainingListener listener;
-
-    public TrainingRun(
-            Trainer trainer, RunFolder folder, List<String> classNames, Cadence cadence, TrainingListener listener) {
-        this.trainer = trainer;
-        this.folder = folder;
-        this.classNames = List.copyOf(classNames);
-        this.cadence = cadence;
-        this.listener = listener;
+    /** What to do when a checkpoint cannot be written, for example because the disk is full. The last one must be written. */
+    public enum OnSaveFailure {
+        CONTINUE,
+        STOP
     }
 
-    /** Trains to the last step, or until the listener ends it. */
-    public void run() throws IOException {
-        log("Experiment directory created at " + folder.path());
-        log(String.format(
-                Locale.ROOT, "DiT Parameters: %,d", trainer.config().model().parameters()));
-        long logged = trainer.steps(), since = System.nanoTime();
-        for (boolean going = true; going; ) {
+    /**
+     * What happens when something goes wrong.
+     *
+     * @param retention which checkpoints stay
+     * @param maxSkippedInARow after so many steps without finite losses and gradients the run goes back to its newest checkpoint
+     * @param maxRollbacks after going back so often it ends with a {@link DivergedException}; 0 is at once
+     */
+    public record Safety(
+            TrainState.Retention retention, OnSaveFailure onSaveFailure, int maxSkippedInARow, int maxRollbacks) {
+        /** Three checkpoints, training goes on without one, ten steps, three times. */
+        public static final Safety DEFAULT = new Safety(new TrainState.Retention(3, 0), OnSaveFailure.CONTINUE, 10, 3);
+
+        public Safety {
+            if (maxSkippedInARow < 1 || maxRollbacks < 0)
+                throw new IllegalArgumentException("at most " + maxSkippedInARow + " skipped steps in a row and "
+                        + maxRollbacks + " rollbacks: the first is at least 1, the second 0 or more");
+        }
+    }
+
+    /** Why a run ended. */
+    public enum Ending {
+        /** It has all its steps, or its listener ended it. */
+        FINISHED,
+        /** By {@link #stop}; the same command continues it. */
+        STOPPED
+    }
+
+    private final RunLock lock;
+    private final RunFolder folder;
+    private final RunIdentity identity;
+    private final Cadence cadence;
+    private final Safety safety;
+    private final Trainer trainer;
+    private final MetricsLog metrics;
+    private final Snapshot snapshot;
+    private final ExecutorService writer = Executors.newSingleThreadExecutor(TrainingRun::writerThread);
+    /** The checkpoint that is being written, or null. */
+    private Future<Path> saving;
+
+    private long savedStep;
+    private long rollbacks;
+    private volatile boolean stopping;
+
+    private TrainingRun(
+            RunLock lock,
+            RunFolder folder,
+            RunIdentity identity,
+            Cadence cadence,
+            Safety safety,
+            Trainer trainer,
+            MetricsLog metrics,
+            Snapshot snapshot) {
+        this.lock = lock;
+        this.folder = folder;
+        this.identity = identity;
+        this.cadence = cadence;
+        this.safety = safety;
+        this.trainer = trainer;
+        this.metrics = metrics;
+        this.snapshot = snapshot;
+    }
+
+    private static Thread writerThread(Runnable task) {
+        Thread thread = new Thread(task, "dit4j-checkpoint");
+        thread.setDaemon(true); // a second Ctrl-C does not wait for it
+        return thread;
+    }
+
+    /**
+     * Opens a run in its folder: locks it, removes what a crash left, and makes the trainer, from the newest whole checkpoint if there is
+     * one.
+     *
+     * @param dataset stays the caller's to close, after this
+     * @throws IllegalArgumentException if another process trains in this folder, or its run has another model
+     * @throws IOException if there are checkpoints, but none is whole
+     */
+    public static TrainingRun open(
+            RunFolder folder,
+            TrainConfig config,
+            GaussianDiffusion diffusion,
+            Dataset dataset,
+            Cadence cadence,
+            Safety safety)
+            throws IOException {
+        RunIdentity identity = RunIdentity.of(config, diffusion, dataset), former = folder.identity();
+        if (!identity.values().get("model").equals(former.values().get("model")))
+            throw new IllegalArgumentException(
+                    folder.path() + " trains another model: " + String.join("; ", identity.differences(former)));
+        List<AutoCloseable> opened = new ArrayList<>();
+        try {
+            RunLock lock = RunLock.take(folder);
+            opened.add(lock);
+            TrainState.removeOrphans(folder.checkpoints());
+            List<String> damage = new ArrayList<>();
+            Optional<Path> checkpoint = TrainState.newestWhole(folder.checkpoints(), damage::add);
+            if (checkpoint.isEmpty() && !damage.isEmpty())
+                throw new IOException("no checkpoint of " + folder.path() + " is whole: " + damage.get(0)
+                        + "; start another run with --resume never");
+            Trainer trainer = checkpoint.isPresent()
+                    ? Trainer.resume(config, diffusion, dataset, checkpoint.get())
+                    : new Trainer(config, diffusion, dataset);
+            opened.add(trainer);
+            long bytes = checkpoint.isPresent()
+                    ? TrainState.state(checkpoint.get()).path("metricsBytes").asLong()
+                    : 0;
+            MetricsLog metrics = new MetricsLog(folder.metrics(), bytes);
+            opened.add(metrics);
+            List<String> classNames = config.model().numClasses() == 0 ? List.of() : dataset.classNames();
+            TrainingRun run = new TrainingRun(
+                    lock, folder, identity, cadence, safety, trainer, metrics, new Snapshot(trainer, classNames));
+            run.start(checkpoint, damage, identity.differences(former));
+            return run;
+        } catch (IOException | RuntimeException e) {
+            for (int i = opened.size() - 1; i >= 0; i--) close(opened.get(i), e);
+            throw e;
+        }
+    }
+
+    private static void close(AutoCloseable opened, Exception failure) {
+        try {
+            opened.close();
+        } catch (Exception e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    private void start(Optional<Path> checkpoint, List<String> damage, List<String> differences) throws IOException {
+        for (String line : damage) warn("Skipped a damaged checkpoint: " + line);
+        for (String line : differences) warn("Changed " + line);
+        savedStep = -1;
+        if (checkpoint.isPresent()) {
+            savedStep = trainer.steps();
+            rollbacks = TrainState.state(checkpoint.get()).path("rollbacks").asLong();
+            log("Resumed from " + checkpoint.get());
+        } else {
+            log("Experiment directory created at " + folder.path());
+            log(String.format(
+                    Locale.ROOT, "DiT Parameters: %,d", trainer.config().model().parameters()));
+        }
+    }
+
+    /** The trainer, for example to see with how many steps the run begins. */
+    public Trainer trainer() {
+        return trainer;
+    }
+
+    /** Step → mean loss of each log so far, those of former processes included. */
+    public Map<Long, Double> loggedLosses() throws IOException {
+        return MetricsLog.losses(folder.metrics());
+    }
+
+    /** Ends {@link #run} after the step that it is at, with a checkpoint; from any thread. */
+    public void stop() {
+        stopping = true;
+    }
+
+    /**
+     * Trains to the last step, until the listener ends it, or {@link #stop} does.
+     *
+     * @throws DivergedException if losses, gradients or weights are no longer finite and going back did not help
+     */
+    public Ending run(TrainingListener listener) throws IOException {
+        long maxSteps = trainer.config().maxSteps(), logged = trainer.steps(), since = System.nanoTime();
+        for (boolean last = trainer.steps() >= maxSteps; !last; ) {
             trainer.step();
-            going = listener.onStep(trainer)
-                    && trainer.steps() < trainer.config().maxSteps();
-            long step = trainer.steps();
-            if (step % cadence.logEvery() == 0 || !going) {
+            if (saving != null && saving.isDone()) finishSaving(false);
+            last = !listener.onStep(trainer) || trainer.steps() >= maxSteps;
+            if (isDue(cadence.logEvery(), last)) {
                 double loss = trainer.drainMeanLoss(); // waits for the device, so the time is that of finished steps
-                long now = System.nanoTime();
-                double stepsPerSecond = (step - logged) * 1e9 / (now - since);
-                log(String.format(
-                        Locale.ROOT,
-                        "(step=%07d) Train Loss: %.4f, Train Steps/Sec: %.2f",
-                        step,
-                        loss,
-                        stepsPerSecond));
-                listener.onLog(trainer, loss, stepsPerSecond);
-                logged = step;
+                report(listener, loss, (trainer.steps() - logged) * 1e9 / (System.nanoTime() - since));
+                logged = trainer.steps();
                 since = System.nanoTime();
             }
-            if (cadence.sampleEvery() > 0 && (step % cadence.sampleEvery() == 0 || !going)) listener.onSamples(trainer);
-            if (step % cadence.ckptEvery() == 0 || !going) log("Saved checkpoint to " + save());
+            if (stopping && !last) {
+                save(true);
+                log("Stopped at step " + trainer.steps());
+                return Ending.STOPPED;
+            }
+            if (isDue(cadence.sampleEvery(), last)) listener.onSamples(trainer);
+            if (isDue(cadence.ckptEvery(), last)) save(last);
         }
         log("Done!");
+        return Ending.FINISHED;
     }
 
-    private java.nio.file.Path save() throws IOException {
-        try (TensorScope scope = new TensorScope()) {
-            Map<String, TrainState.Part> parts = new LinkedHashMap<>();
-            parts.put(TrainState.MODEL, part(StateDict.of(trainer.network()), "trained " + trainer.steps() + " steps"));
-            parts.put(TrainState.EMA, part(StateDict.of(trainer.emaNetwork()), ema()));
-            parts.put(TrainState.OPTIMIZER, new TrainState.Part(trainer.moments(), Map.of()));
-            return TrainState.save(
-                    folder.checkpoints(),
-                    trainer.steps(),
-                    parts,
-                    Map.of(
-                            "step",
-                            trainer.steps(),
-                            "trainedImages",
-                            trainer.trainedImages(),
-                            "seed",
-                            trainer.config().seed()));
+    private boolean isDue(int every, boolean last) {
+        return every > 0 && (last || trainer.steps() % every == 0);
+    }
+
+    private void report(TrainingListener listener, double loss, double stepsPerSecond) throws IOException {
+        boolean spike = addMetrics(loss, stepsPerSecond);
+        log(String.format(
+                Locale.ROOT,
+                "(step=%07d) Train Loss: %.4f, Train Steps/Sec: %.2f%s",
+                trainer.steps(),
+                loss,
+                stepsPerSecond,
+                spike ? " (spike)" : ""));
+        listener.onLog(trainer, loss, stepsPerSecond);
+        if (trainer.skippedInARow() > 0)
+            warn("Skipped " + trainer.skippedInARow() + " steps in a row, " + trainer.skippedSteps()
+                    + " in all: the loss or the gradients were not finite");
+        if (trainer.skippedInARow() >= safety.maxSkippedInARow())
+            rollBack("the loss or the gradients of the last " + trainer.skippedInARow() + " steps up to step "
+                    + trainer.steps() + " are not finite");
+    }
+
+    /** Goes on from older weights with newer data; the same data would lead to the same end. */
+    private void rollBack(String reason) throws IOException {
+        finishSaving(false);
+        Optional<Path> good = TrainState.newestWhole(folder.checkpoints(), line -> {});
+        if (good.isEmpty() || rollbacks >= safety.maxRollbacks())
+            throw new DivergedException(
+                    reason + (good.isEmpty() ? ", and there is no checkpoint" : ", after " + rollbacks + " rollbacks")
+                            + "; lower the learning rate, or clip the gradients (--clip-norm 1)");
+        rollbacks++;
+        trainer.rollBack(good.get());
+        warn("Rolled back to the weights of " + good.get() + ": " + reason);
+    }
+
+    /** Copies the state; the writing goes on beside the training, but for the last one. */
+    private void save(boolean last) throws IOException {
+        finishSaving(false);
+        if (trainer.steps() != savedStep) {
+            Map<String, Object> state = new LinkedHashMap<>();
+            state.put("rollbacks", rollbacks);
+            state.put("metricsBytes", metrics.force());
+            state.put("digest", identity.digest());
+            state.put("identity", identity.values());
+            try {
+                snapshot.take(state);
+            } catch (DivergedException e) {
+                rollBack(e.getMessage());
+                if (last) save(true);
+                return;
+            }
+            saving = writer.submit(() -> snapshot.save(folder.checkpoints(), safety.retention()));
+        }
+        if (last) finishSaving(true);
+    }
+
+    /** Waits for the checkpoint that is being written, if there is one. */
+    private void finishSaving(boolean must) throws IOException {
+        if (saving == null) return;
+        Future<Path> finished = saving;
+        saving = null;
+        try {
+            Path saved = finished.get();
+            savedStep = Long.parseLong(saved.getFileName().toString().substring("step-".length()));
+            log("Saved checkpoint to " + saved);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted while a checkpoint was written");
+        } catch (ExecutionException e) {
+            if (!(e.getCause() instanceof IOException cause))
+                throw new IllegalStateException("a checkpoint could not be written: " + e.getCause(), e.getCause());
+            warn("No checkpoint: " + cause.getMessage());
+            if (must || safety.onSaveFailure() == OnSaveFailure.STOP) throw new IOException(cause.getMessage(), cause);
         }
     }
 
-    private TrainState.Part part(Map<String, Tensor> tensors, String weights) {
-        return new TrainState.Part(
-                tensors,
-                new DiTCheckpoint.Description(
-                                trainer.config().model(),
-                                classNames,
-                                trainer.diffusion().text(),
-                                weights)
-                        .metadata());
+    private boolean addMetrics(double loss, double stepsPerSecond) throws IOException {
+        try {
+            return metrics.add(trainer, loss, stepsPerSecond);
+        } catch (IOException e) {
+            if (safety.onSaveFailure() == OnSaveFailure.STOP) throw e;
+            warn("No metrics: " + e.getMessage());
+            return false;
+        }
     }
 
-    /** Which average it is: a ramp makes other weights than the published constant. */
-    private String ema() {
-        Ema.Schedule schedule = trainer.config().ema();
-        String ramp = schedule.rampRatio() == 0
-                ? ""
-                : ", half-life at most " + schedule.rampRatio() + " of the images trained";
-        return "EMA " + schedule.decay() + ramp + ", after " + trainer.steps() + " steps";
+    private void warn(String message) {
+        LOGGER.warn(message);
+        log(message);
     }
 
-    private void log(String message) throws IOException {
-        try (BufferedWriter writer =
+    /** What cannot be logged does not end a run. */
+    private void log(String message) {
+        try (BufferedWriter lines =
                 Files.newBufferedWriter(folder.log(), StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
-            writer.write("[" + LocalDateTime.now().format(TIME) + "] " + message);
-            writer.newLine();
+            lines.write("[" + LocalDateTime.now().format(TIME) + "] " + message);
+            lines.newLine();
+        } catch (IOException e) {
+            LOGGER.warn("{} cannot be written: {}", folder.log(), e.getMessage());
         }
+    }
+
+    /** Waits for the checkpoint that is being written; the folder is free then. */
+    @Override
+    public void close() throws IOException {
+        writer.shutdown();
+        try {
+            writer.awaitTermination(1, TimeUnit.HOURS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        snapshot.close();
+        metrics.close();
+        trainer.close();
+        lock.close();
     }
 }

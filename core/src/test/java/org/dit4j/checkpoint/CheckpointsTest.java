@@ -103,6 +103,7 @@ class CheckpointsTest {
     @Test
     void aRunFolderMeansItsNewestAveragedWeights() throws IOException {
         Path run = folder.resolve("000-run"), checkpoints = run.resolve("checkpoints");
+        Files.createDirectories(checkpoints);
         DiT other = new DiT(SMALL);
         try (TensorScope scope = new TensorScope()) {
             Map<String, String> metadata = weights().description().metadata();
@@ -111,8 +112,10 @@ class CheckpointsTest {
                     7,
                     Map.of(
                             TrainState.EMA, new TrainState.Part(StateDict.of(network), metadata),
-                            TrainState.MODEL, new TrainState.Part(StateDict.of(other), metadata)),
-                    Map.of());
+                            TrainState.MODEL, new TrainState.Part(StateDict.of(other), metadata),
+                            TrainState.OPTIMIZER, new TrainState.Part(Map.of(), Map.of())),
+                    Map.of(),
+                    new TrainState.Retention(1, 0));
         }
         for (Path path : List.of(run, checkpoints, checkpoints.resolve("step-0000007")))
             assertSame(Checkpoints.open(path, OpenOptions.DEFAULT));

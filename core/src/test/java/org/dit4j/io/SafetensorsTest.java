@@ -223,6 +223,23 @@ class SafetensorsTest {
     }
 
     @Test
+    void truthValuesOtherThanZeroAndOneAreRefused() throws IOException {
+        Path path = file("{'a':{'dtype':'BOOL','shape':[3],'data_offsets':[0,3]}}", 3);
+        try (TensorScope scope = new TensorScope()) {
+            assertEquals(1, Safetensors.read(path).size());
+        }
+        byte[] bytes = Files.readAllBytes(path);
+        bytes[bytes.length - 2] = 2;
+        assertTrue(refused(Files.write(path, bytes)).contains("truth values"));
+    }
+
+    @Test
+    void namesInMessagesAreShortAndPrintable() throws IOException {
+        String message = refused(file("{'\\u001b[31m" + "x".repeat(10_000) + "':1}", 0));
+        assertTrue(message.contains("?[31mxxx") && message.length() < 2_100, message);
+    }
+
+    @Test
     void whatIsNotUtf8IsRefused() throws IOException {
         Charset latin = StandardCharsets.ISO_8859_1;
         assertTrue(refused(file("{\"__metadata__\":{\"a\":\"\u00e4\"}}".getBytes(latin), 0))

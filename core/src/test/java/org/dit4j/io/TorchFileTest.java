@@ -239,6 +239,10 @@ class TorchFileTest {
                 List.of("no number from 0 on", tensor(storage, 0, -4, 1)),
                 List.of("made of only 4 elements", tensor(storage, 0, Integer.MAX_VALUE, 0)),
                 List.of("a storage of -4", tensor(storage("torch\nFloatStorage", "0", -4), 0, 4, 1)),
+                List.of(
+                        "without a dtype",
+                        storage("torch.storage\nUntypedStorage", "0", 16)
+                                .replace("tQ", "(" + text("1") + "K\u0008K\u0008ttQ")),
                 List.of("beyond the end", "X\u00ff\u00ff\u00ff\u007f"),
                 List.of("beyond the end", "\u008d\u0000\u0000\u0000\u0080\u0000\u0000\u0000\u0000"),
                 List.of("beyond the end", "\u008e\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u00ff\u007f"),

@@ -347,18 +347,63 @@ class TrainerTest {
         }
     }
 
+    /** Pictures that are not numbers for some samples. */
+    private static Dataset brokenAt(long... samples) {
+        return new BrokenLatents(Arrays.stream(samples).boxed().toList());
+    }
+
+    @ParameterizedTest
+    @ValueSource(doubles = {0, 1})
+    void aStepWithoutAFiniteLossIsCountedAndChangesNothing(double clipNorm) throws IOException {
+        Setup setup = new Setup();
+        setup.data = brokenAt(19); // in the third batch of eight
+        setup.clipNorm = clipNorm;
+        try (Trainer trainer = setup.trainer()) {
+            steps(trainer, 2);
+            double loss = trainer.drainMeanLoss();
+            float[] weights = weights(trainer),
+                    average = Tensors.toFloats(trainer.ema().average());
+            float[] second = Tensors.toFloats(trainer.optimizer().secondMoments());
+            trainer.step();
+            assertTrue(Double.isFinite(loss) && Double.isNaN(trainer.drainMeanLoss()));
+            assertEquals(1, trainer.skippedSteps());
+            assertEquals(1, trainer.skippedInARow());
+            assertArrayEquals(weights, weights(trainer));
+            assertArrayEquals(average, Tensors.toFloats(trainer.ema().average()));
+            assertArrayEquals(second, Tensors.toFloats(trainer.optimizer().secondMoments()));
+            assertEquals(2, trainer.optimizer().stepCount().item_double());
+            steps(trainer, 2);
+            assertTrue(Double.isFinite(trainer.drainMeanLoss()));
+            assertEquals(1, trainer.skippedSteps());
+            assertEquals(0, trainer.skippedInARow());
+            assertTrue(Double.isFinite(trainer.gradientNorm()));
+            assertEquals(4, trainer.optimizer().stepCount().item_double());
+            assertFalse(Arrays.equals(weights, weights(trainer)));
+        }
+    }
+
     @Test
-    void aLossThatIsNoNumberIsReportedWhenItIsRead() throws IOException {
+    void aSkippedStepIsNotInTheMeanLoss() throws IOException {
+        Setup setup = new Setup();
+        setup.data = brokenAt();
+        double[] losses = setup.losses(2);
+        setup.data = brokenAt(19);
+        try (Trainer trainer = setup.trainer()) {
+            steps(trainer, 3);
+            assertEquals((losses[0] + losses[1]) / 2, trainer.drainMeanLoss(), 1e-6);
+        }
+    }
+
+    @Test
+    void weightsThatAreNoNumbersSkipEveryStep() throws IOException {
         try (Trainer trainer = new Setup().trainer()) {
             trainer.step();
             try (TensorScope scope = new TensorScope()) {
                 trainer.parameters().values().fill_(new Scalar(Float.NaN));
             }
-            trainer.step();
-            var diverged = assertThrows(DivergedException.class, trainer::drainMeanLoss);
-            assertTrue(
-                    diverged.getMessage().startsWith("the loss is NaN at step 2; lower the learning rate"),
-                    diverged.getMessage());
+            steps(trainer, 3);
+            trainer.drainMeanLoss();
+            assertEquals(3, trainer.skippedInARow());
         }
     }
 

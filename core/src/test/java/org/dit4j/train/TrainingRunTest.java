@@ -32,13 +32,17 @@ class TrainingRunTest {
     private static final DiTConfig TINY =
             new DiTConfig(8, 8, 4, 3, 24, 1, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
 
+    private static final RunIdentity NO_VALUES = new RunIdentity(Map.of());
+
     @TempDir
     Path results;
 
     /** What a listener heard: "log 2", "samples 4". */
     private final List<String> heard = new ArrayList<>();
 
-    private Trainer trainer(int maxSteps) {
+    private RunFolder folder;
+
+    private TrainingRun open(int maxSteps, TrainingRun.Cadence cadence) throws IOException {
         TrainConfig config = new TrainConfig(
                 TINY,
                 5,
@@ -54,11 +58,14 @@ class TrainingRunTest {
                 false,
                 false,
                 "cpu");
-        return new Trainer(config, GaussianDiffusion.published(), new Glyphs(1, 8));
+        Glyphs data = new Glyphs(1, 8);
+        folder = RunFolder.create(results, "DiT-T/4", RunIdentity.of(config, GaussianDiffusion.published(), data));
+        return TrainingRun.open(
+                folder, config, GaussianDiffusion.published(), data, cadence, TrainingRun.Safety.DEFAULT);
     }
 
-    private RunFolder run(Trainer trainer, TrainingRun.Cadence cadence, LongPredicate goesOn) throws IOException {
-        RunFolder folder = RunFolder.create(results, "DiT-T/4");
+    /** Trains, while {@code goesOn}. */
+    private void train(TrainingRun run, LongPredicate goesOn) throws IOException {
         TrainingListener listener = new TrainingListener() {
             @Override
             public boolean onStep(Trainer trained) {
@@ -76,8 +83,7 @@ class TrainingRunTest {
                 heard.add("samples " + trained.steps());
             }
         };
-        new TrainingRun(trainer, folder, new Glyphs(1, 8).classNames(), cadence, listener).run();
-        return folder;
+        assertEquals(TrainingRun.Ending.FINISHED, run.run(listener));
     }
 
     private static List<String> names(Path folder) throws IOException {
@@ -88,8 +94,8 @@ class TrainingRunTest {
 
     @Test
     void everythingComesAtItsCadenceAndAtTheEnd() throws IOException {
-        try (Trainer trainer = trainer(5)) {
-            RunFolder folder = run(trainer, new TrainingRun.Cadence(2, 3, 4), step -> true);
+        try (TrainingRun run = open(5, new TrainingRun.Cadence(2, 3, 4))) {
+            train(run, step -> true);
             assertEquals(List.of("log 2", "log 4", "samples 4", "log 5", "samples 5"), heard);
             assertEquals(List.of("LATEST", "step-0000003", "step-0000005"), names(folder.checkpoints()));
         }
@@ -97,8 +103,8 @@ class TrainingRunTest {
 
     @Test
     void theLogHasThePublishedLines() throws IOException {
-        try (Trainer trainer = trainer(2)) {
-            RunFolder folder = run(trainer, new TrainingRun.Cadence(1, 10, 0), step -> true);
+        try (TrainingRun run = open(2, new TrainingRun.Cadence(1, 10, 0))) {
+            train(run, step -> true);
             List<String> lines = Files.readAllLines(folder.log());
             String time = "\\[\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d] ";
             String loss = "Train Loss: \\d+\\.\\d{4}, Train Steps/Sec: \\d+\\.\\d\\d";
@@ -116,9 +122,9 @@ class TrainingRunTest {
 
     @Test
     void aListenerEndsTheRunAsTheLastStepWould() throws IOException {
-        try (Trainer trainer = trainer(100)) {
-            RunFolder folder = run(trainer, new TrainingRun.Cadence(100, 100, 0), step -> step < 3);
-            assertEquals(3, trainer.steps());
+        try (TrainingRun run = open(100, new TrainingRun.Cadence(100, 100, 0))) {
+            train(run, step -> step < 3);
+            assertEquals(3, run.trainer().steps());
             assertEquals(List.of("log 3"), heard);
             assertEquals(List.of("LATEST", "step-0000003"), names(folder.checkpoints()));
         }
@@ -126,18 +132,25 @@ class TrainingRunTest {
 
     @Test
     void aCheckpointHoldsTheWeightsTheAverageAndTheMoments() throws IOException {
-        try (Trainer trainer = trainer(3)) {
-            RunFolder folder = run(trainer, new TrainingRun.Cadence(10, 10, 0), step -> true);
+        try (TrainingRun run = open(3, new TrainingRun.Cadence(10, 10, 0))) {
+            train(run, step -> true);
             Path checkpoint = TrainState.latest(folder.checkpoints()).orElseThrow();
             try (DiT weights = DiTCheckpoint.open(checkpoint.resolve(TrainState.MODEL));
                     DiT average = DiTCheckpoint.open(checkpoint.resolve(TrainState.EMA));
                     TensorScope scope = new TensorScope()) {
-                assertSame(StateDict.of(trainer.network()), StateDict.of(weights));
-                assertSame(StateDict.of(trainer.emaNetwork()), StateDict.of(average));
+                assertSame(StateDict.of(run.trainer().network()), StateDict.of(weights));
+                assertSame(StateDict.of(run.trainer().emaNetwork()), StateDict.of(average));
                 Map<String, Tensor> stored = Safetensors.read(checkpoint.resolve(TrainState.OPTIMIZER));
-                trainer.moments()
-                        .forEach((name, tensor) ->
-                                assertArrayEquals(Tensors.toFloats(tensor), Tensors.toFloats(stored.get(name)), name));
+                AdamW optimizer = run.trainer().optimizer();
+                FlatParameters parameters = run.trainer().parameters();
+                parameters
+                        .views(optimizer.firstMoments())
+                        .forEach((name, tensor) -> assertArrayEquals(
+                                Tensors.toFloats(tensor), Tensors.toFloats(stored.get("exp_avg." + name)), name));
+                parameters
+                        .views(optimizer.secondMoments())
+                        .forEach((name, tensor) -> assertArrayEquals(
+                                Tensors.toFloats(tensor), Tensors.toFloats(stored.get("exp_avg_sq." + name)), name));
             }
             assertEquals(3, TrainState.state(checkpoint).get("step").asLong());
             assertEquals(12, TrainState.state(checkpoint).get("trainedImages").asLong());
@@ -157,12 +170,15 @@ class TrainingRunTest {
     void runFoldersAreNumberedAfterTheHighest() throws IOException {
         assertEquals(
                 "000-DiT-S-2",
-                RunFolder.create(results, "DiT-S/2").path().getFileName().toString());
+                RunFolder.create(results, "DiT-S/2", NO_VALUES)
+                        .path()
+                        .getFileName()
+                        .toString());
         Files.createDirectory(results.resolve("041-other"));
         Files.createDirectory(results.resolve("unnumbered"));
-        RunFolder folder = RunFolder.create(results, "DiT-S/2");
-        assertEquals("042-DiT-S-2", folder.path().getFileName().toString());
-        assertTrue(Files.isDirectory(folder.checkpoints()) && Files.isDirectory(folder.samples()));
+        RunFolder next = RunFolder.create(results, "DiT-S/2", NO_VALUES);
+        assertEquals("042-DiT-S-2", next.path().getFileName().toString());
+        assertTrue(Files.isDirectory(next.checkpoints()) && Files.isDirectory(next.samples()));
     }
 
     @Test

@@ -1,0 +1,166 @@
+package org.dit4j.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.dit4j.data.Dataset;
+import org.dit4j.data.LatentCache;
+import org.dit4j.data.RgbImages;
+import org.dit4j.report.Progress;
+import org.dit4j.report.Terminal;
+import org.dit4j.torch.Backend;
+import org.dit4j.train.EncodeConfig;
+import org.dit4j.train.LatentEncoder;
+import org.dit4j.vae.LatentCodec;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+@Command(
+        name = "encode",
+        mixinStandardHelpOptions = true,
+        sortOptions = false,
+        customSynopsis = "dit encode --data-path=PATH --vae=PATH --out=FOLDER [FLAG]...",
+        optionListHeading = "%nFlags:%n",
+        description = {
+            "Encodes pictures into latents, to train on: each picture and its mirror image go through the autoencoder once."
+                    + " The folder holds means and variances, so that each epoch draws other latents from them.",
+            "A job that was stopped goes on when the same command is given again."
+        },
+        footer = {
+            "",
+            "For example:",
+            "  dit encode --data-path photos --image-size 256 --vae sd-vae-ft-ema --out latents",
+            "  dit train --data-path latents --vae sd-vae-ft-ema --model DiT-B/2"
+        })
+final class EncodeCommand implements Callable<Integer> {
+    private static final int SHOWN = 10;
+
+    /** What happens at a picture that cannot be read. */
+    enum OnBroken {
+        FAIL,
+        SKIP
+    }
+
+    /** {@code fail} and {@code skip}. */
+    static final class OnBrokenNames extends Names<OnBroken> {
+        OnBrokenNames() {
+            super(List.of(OnBroken.values()), Names::flag);
+        }
+    }
+
+    @Mixin
+    private final PictureFlags pictures = new PictureFlags();
+
+    @Option(
+            names = "--on-broken",
+            converter = OnBrokenNames.class,
+            completionCandidates = OnBrokenNames.class,
+            paramLabel = "NAME",
+            description =
+                    "A picture that cannot be read: fail stops there, skip leaves it out and names it. Default: fail.")
+    private OnBroken onBroken = OnBroken.FAIL;
+
+    @Mixin
+    private final VaeFlag vae = new VaeFlag();
+
+    @Option(
+            names = "--out",
+            required = true,
+            paramLabel = "FOLDER",
+            description = "Where the latents go; made if need be.")
+    private Path out;
+
+    @Option(
+            names = "--shard-size",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Pictures to a file, which are what is lost at most when the job is stopped. Default:"
+                    + " ${DEFAULT-VALUE}.")
+    private int shardSize = EncodeConfig.standard().shardSize();
+
+    @Option(
+            names = "--batch-size",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Pictures that are encoded at once. Default: ${DEFAULT-VALUE}.")
+    private int batchSize = EncodeConfig.standard().batchSize();
+
+    @Option(
+            names = "--num-workers",
+            converter = Ranges.CountOrNone.class,
+            paramLabel = "N",
+            description = "Threads that read and decode pictures. Default: ${DEFAULT-VALUE}.")
+    private int numWorkers = 4;
+
+    @Option(
+            names = "--precision",
+            converter = TrainFlags.Optimisation.Precisions.class,
+            completionCandidates = TrainFlags.Optimisation.Precisions.class,
+            paramLabel = "NAME",
+            description = "Of the autoencoder: ${COMPLETION-CANDIDATES}. Latents are stored in float32. Default: fp32.")
+    private TrainFlags.Optimisation.Precision precision = TrainFlags.Optimisation.Precision.FP32;
+
+    @Option(
+            names = "--device",
+            paramLabel = "NAME",
+            description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
+    private String device = "auto";
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public Integer call() throws IOException {
+        Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
+        if (pictures.isLatents())
+            throw new IllegalArgumentException("--data-path " + pictures.path() + " holds latents; give pictures");
+        try (LatentCodec codec = vae.open();
+                Dataset data = pictures.open(0, 3, false)) {
+            int side = pictures.imageSize() == null ? data.height() : pictures.imageSize();
+            encode(new RgbImages(data, side), codec);
+        }
+        try (LatentCache latents = LatentCache.open(out)) {
+            report(latents);
+        }
+        return ExitCode.DONE.code;
+    }
+
+    private void encode(Dataset data, LatentCodec codec) throws IOException {
+        PrintWriter err = spec.commandLine().getErr();
+        err.println(data.describe());
+        EncodeConfig config = new EncodeConfig(
+                shardSize,
+                batchSize,
+                numWorkers,
+                onBroken == OnBroken.SKIP,
+                precision == TrainFlags.Optimisation.Precision.BF16,
+                device);
+        try (Progress progress = new Progress(err, Terminal.ofStandardError(), "encode", data.size())) {
+            LatentEncoder.encode(
+                    data,
+                    codec,
+                    out,
+                    config,
+                    (done, total, numBroken) -> progress.update(done, numBroken == 0 ? "" : numBroken + " broken"));
+        }
+    }
+
+    private void report(LatentCache latents) {
+        PrintWriter err = spec.commandLine().getErr();
+        latents.brokenPictures().stream().limit(SHOWN).forEach(problem -> err.println("left out: " + problem));
+        int more = latents.brokenPictures().size() - SHOWN;
+        if (more > 0) err.printf(Locale.ROOT, "and %d more, named in %s%n", more, out.resolve(LatentCache.INDEX));
+        if (latents.linearRgb().isEmpty())
+            err.println("no preview colours: the pictures are too few, or too much alike");
+        err.flush();
+        PrintWriter standard = spec.commandLine().getOut();
+        standard.println(latents.describe());
+        standard.flush();
+    }
+}

@@ -1,0 +1,160 @@
+package org.dit4j.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.dit4j.checkpoint.TrainState;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Runs that go on where they were ended. */
+class ContinueTest {
+    @TempDir
+    private Path results;
+
+    private CommandRun train(String... flags) {
+        List<String> all = new ArrayList<>(List.of("--results-dir=" + results, "--sample-every=0"));
+        all.addAll(List.of(flags));
+        return CommandRun.of(TinyRun.flags("train", all.toArray(String[]::new)));
+    }
+
+    private static List<String> names(Path folder) throws IOException {
+        try (Stream<Path> entries = Files.list(folder)) {
+            return entries.map(entry -> entry.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    private static long newestStep(Path run) throws IOException {
+        Path newest =
+                TrainState.newestWhole(run.resolve("checkpoints"), damage -> {}).orElseThrow();
+        return TrainState.state(newest).get("step").asLong();
+    }
+
+    @Test
+    void theSameCommandGoesOnAndResumeSaysOtherwise() throws IOException {
+        assertEquals(0, train().exitCode());
+        CommandRun again = train();
+        assertEquals(0, again.exitCode(), again.err());
+        assertTrue(
+                again.err().contains("has its 3 steps already; more with --max-steps, another run with --resume never"),
+                again.err());
+        CommandRun more = train("--max-steps=5");
+        assertEquals(0, more.exitCode(), more.err());
+        assertTrue(more.err().contains("goes on after step 3"), more.err());
+        assertEquals(List.of("000-DiT-16x1-4"), names(results));
+        Path run = results.resolve("000-DiT-16x1-4");
+        assertEquals(5, newestStep(run));
+
+        assertEquals(0, train("--resume=never").exitCode());
+        assertEquals(List.of("000-DiT-16x1-4", "001-DiT-16x1-4"), names(results));
+        CommandRun named = train("--resume=" + run, "--max-steps=6", "--learning-rate=1e-5");
+        assertEquals(0, named.exitCode(), named.err());
+        assertEquals(6, newestStep(run));
+        assertTrue(
+                Files.readString(run.resolve("log.txt"))
+                        .contains("Changed learningRate: LearningRate[rate=1.0E-5, warmupSteps=0], was "),
+                "a changed configuration is logged");
+    }
+
+    @Test
+    void whatCannotGoOnSaysWhy() throws IOException {
+        assertEquals(0, train().exitCode());
+        CommandRun absent = train("--resume=nowhere");
+        assertEquals(2, absent.exitCode());
+        assertEquals("dit: --resume nowhere: no such run folder; auto, never or the folder of a run\n", absent.err());
+        Path run = results.resolve("000-DiT-16x1-4");
+        CommandRun other = train("--resume=" + run, "--depth=2");
+        assertEquals(2, other.exitCode());
+        assertTrue(other.err().contains(run + " trains another model: model: "), other.err());
+        for (Path checkpoint : TrainState.checkpoints(run.resolve("checkpoints")))
+            Files.delete(checkpoint.resolve("state.json"));
+        CommandRun damaged = train("--max-steps=5");
+        assertEquals(5, damaged.exitCode(), damaged.err());
+        assertTrue(damaged.err().contains("state.json: is not there; start another run with --resume never"));
+    }
+
+    @Test
+    void verifyNamesWhatIsDamaged() throws IOException {
+        assertEquals(0, train("--ckpt-every=2").exitCode());
+        Path run = results.resolve("000-DiT-16x1-4"), checkpoints = run.resolve("checkpoints");
+        CommandRun whole = CommandRun.of("verify", run.toString());
+        assertEquals(0, whole.exitCode(), whole.err());
+        assertEquals(
+                List.of("OK   " + checkpoints.resolve("step-0000003"), "OK   " + checkpoints.resolve("step-0000002")),
+                whole.out().lines().toList());
+        Path file = checkpoints.resolve("step-0000002/model.safetensors");
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 1] ^= 1;
+        Files.write(file, bytes);
+        CommandRun damaged = CommandRun.of("verify", run.toString());
+        assertEquals(5, damaged.exitCode());
+        assertTrue(damaged.out().contains("FAIL " + file.getParent()), damaged.out());
+        assertTrue(damaged.out().contains("     " + file + ": block 0 (from byte 0 on) is damaged"), damaged.out());
+        assertEquals(
+                0,
+                CommandRun.of("verify", checkpoints.resolve("step-0000003").toString())
+                        .exitCode());
+        CommandRun json = CommandRun.of("verify", "--json", run.toString());
+        assertTrue(json.out().startsWith("{\"" + checkpoints.resolve("step-0000003") + "\":[],"), json.out());
+        CommandRun absent = CommandRun.of("verify", results.resolve("none").toString());
+        assertEquals(5, absent.exitCode());
+        assertTrue(absent.err().contains("no such folder; give the folder of a run"), absent.err());
+        CommandRun empty = CommandRun.of("verify", results.toString());
+        assertEquals(5, empty.exitCode());
+        assertEquals("dit: " + results + " has no checkpoint\n", empty.err());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"TERM,143,SIGTERM", "INT,130,SIGINT"})
+    @DisabledOnOs(OS.WINDOWS)
+    void aSignalSavesAndEndsWithItsExitCode(String signal, int exitCode, String meaning) throws Exception {
+        List<String> command = new ArrayList<>();
+        // a build that runs in the background of a shell ignores SIGINT, and hands that on to what it starts
+        if (OS.LINUX.isCurrentOs()) command.addAll(List.of("env", "--default-signal=INT"));
+        command.addAll(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName()));
+        command.addAll(List.of(TinyRun.flags(
+                "train", "--results-dir=" + results, "--sample-every=0", "--max-steps=1000000", "--log-every=5")));
+        Path err = results.resolve("err");
+        Process process =
+                new ProcessBuilder(command).redirectError(err.toFile()).start();
+        try {
+            Path run = results.resolve("000-DiT-16x1-4");
+            Path metrics = run.resolve("metrics.jsonl");
+            for (int i = 0; i < 600 && process.isAlive() && (Files.notExists(metrics) || Files.size(metrics) == 0); i++)
+                TimeUnit.MILLISECONDS.sleep(100);
+            new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid()))
+                    .start()
+                    .waitFor();
+            assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+            String said = Files.readString(err, StandardCharsets.UTF_8);
+            assertEquals(exitCode, process.exitValue(), said);
+            long step = newestStep(run);
+            assertTrue(
+                    said.contains("(" + meaning + ") after step " + step + "; the same command goes on from there")
+                            || said.contains(meaning + " after step " + step + "; the same command goes on"),
+                    said);
+            CommandRun more = train("--max-steps=" + (step + 1), "--log-every=5");
+            assertEquals(0, more.exitCode(), more.err());
+            assertTrue(more.err().contains("goes on after step " + step), more.err());
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+}

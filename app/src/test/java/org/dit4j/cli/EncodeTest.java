@@ -1,0 +1,152 @@
+package org.dit4j.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.ImageInputStream;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.checkpoint.VaeCheckpoint;
+import org.dit4j.io.Images;
+import org.dit4j.vae.AutoencoderKl;
+import org.dit4j.vae.AutoencoderKlConfig;
+import org.dit4j.vae.LatentScaling;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Pictures are encoded, a model is trained on the latents, and draws pictures. */
+class EncodeTest {
+    private static final int SIDE = 16;
+
+    @TempDir
+    static Path folder;
+
+    private static Path vae, otherVae, latents;
+
+    @BeforeAll
+    static void encode() throws IOException {
+        vae = vae("vae", 1);
+        otherVae = vae("other", 2);
+        latents = folder.resolve("latents");
+        CommandRun run = encode(TestFiles.idx(folder.resolve("idx"), 12, 8, 8, 3), latents);
+        assertEquals(0, run.exitCode(), run.err());
+        assertTrue(
+                run.out().contains("latents 4×8×8 of 12 pictures of 16×16, 3 classes, means and variances"), run.out());
+    }
+
+    private static CommandRun encode(Path data, Path out, String... more) {
+        Stream<String> flags = Stream.of(
+                "encode",
+                "--data-path=" + data,
+                "--image-size=" + SIDE,
+                "--vae=" + vae,
+                "--out=" + out,
+                "--batch-size=4",
+                "--device=cpu");
+        return CommandRun.of(Stream.concat(flags, Stream.of(more)).toArray(String[]::new));
+    }
+
+    /** A small autoencoder with random weights, as a diffusers folder. */
+    private static Path vae(String name, long seed) throws IOException {
+        AutoencoderKlConfig config = new AutoencoderKlConfig(
+                3, 3, 4, List.of(4, 8), 1, 2, SIDE, false, true, true, LatentScaling.STABLE_DIFFUSION);
+        torch.manual_seed(seed);
+        try (AutoencoderKl codec = new AutoencoderKl(config)) {
+            VaeCheckpoint.write(folder.resolve(name), codec);
+        }
+        return folder.resolve(name);
+    }
+
+    private static CommandRun train(String... flags) {
+        return CommandRun.of(TinyRun.flags("train", flags));
+    }
+
+    @Test
+    void aModelOnLatentsTrainsAndDrawsPictures(@TempDir Path results) throws IOException {
+        Path run =
+                TinyRun.train(results, "--data-path=" + latents, "--vae=" + vae, "--sample-every=3", "--model=DiT-S/2");
+        BufferedImage grid = Images.read(run.resolve("samples/step-0000003.png"));
+        assertTrue(grid.getWidth() > 3 * SIDE, "pictures, not latents");
+        assertTrue(Files.readString(run.resolve("config.yaml")).contains("image-size: 16"));
+
+        Path out = results.resolve("out");
+        String[] sample = {
+            "sample", "--ckpt=" + run, "--class=0,2", "--num-sampling-steps=ddim4", "--out=" + out, "--device=cpu"
+        };
+        CommandRun without = CommandRun.of(sample);
+        assertEquals(ExitCode.USAGE.code, without.exitCode());
+        assertTrue(without.err().contains("give the autoencoder that decodes them: --vae PATH"), without.err());
+        CommandRun drawn =
+                CommandRun.of(Stream.concat(Stream.of(sample), Stream.of("--vae=" + vae, "--frames", "--scale=1"))
+                        .toArray(String[]::new));
+        assertEquals(0, drawn.exitCode(), drawn.err());
+        assertEquals(SIDE, Images.read(out.resolve("000-0.png")).getWidth());
+        assertEquals(4, frames(out.resolve("denoising.gif")));
+
+        CommandRun again = CommandRun.of("train", "--config=" + run.resolve("config.yaml"), "--dry-run");
+        assertEquals(0, again.exitCode(), again.err());
+    }
+
+    private static int frames(Path gif) throws IOException {
+        ImageReader reader = ImageIO.getImageReadersByFormatName("gif").next();
+        try (ImageInputStream in = ImageIO.createImageInputStream(gif.toFile())) {
+            reader.setInput(in);
+            return reader.getNumImages(true);
+        } finally {
+            reader.dispose();
+        }
+    }
+
+    @Test
+    void withoutTheAutoencoderGridsShowTheFittedColours(@TempDir Path results) throws IOException {
+        Path run = TinyRun.train(results, "--data-path=" + latents, "--sample-every=3");
+        assertTrue(Files.exists(run.resolve("samples/step-0000003.png")));
+    }
+
+    @Test
+    void latentsOfAnotherAutoencoderAreRefused(@TempDir Path results) {
+        CommandRun run = train("--data-path=" + latents, "--vae=" + otherVae, "--results-dir=" + results);
+        assertEquals(ExitCode.USAGE.code, run.exitCode(), run.err());
+        assertTrue(run.err().contains("the latents were made by another autoencoder"), run.err());
+    }
+
+    @Test
+    void sizesAndClassesThatTheLatentsDoNotHaveAreRefused() {
+        for (String flag : List.of("--image-size=32", "--channels=3", "--class-names=a")) {
+            CommandRun run = train("--data-path=" + latents, flag, "--dry-run");
+            assertEquals(ExitCode.USAGE.code, run.exitCode(), flag + run.err());
+        }
+    }
+
+    @Test
+    void brokenPicturesStopTheJobOrAreLeftOutAndNamed(@TempDir Path root) throws IOException {
+        TestFiles.picture(root.resolve("pictures/a/1.png"), 20, 20);
+        Path torn = TestFiles.cutShort(TestFiles.picture(root.resolve("pictures/a/2.png"), 20, 20), 8);
+        CommandRun run = encode(root.resolve("pictures"), root.resolve("out"));
+        assertEquals(ExitCode.DATA.code, run.exitCode(), run.err());
+        assertTrue(run.err().contains(torn.toString()), run.err());
+        run = encode(root.resolve("pictures"), root.resolve("skipped"), "--on-broken=skip");
+        assertEquals(0, run.exitCode(), run.err());
+        assertTrue(run.err().contains("left out: " + torn), run.err());
+        assertTrue(run.out().contains("1 broken ones left out"), run.out());
+        assertFalse(Files.exists(root.resolve("skipped/encode.lock")));
+    }
+
+    @Test
+    void whatCannotBeEncodedIsSaid(@TempDir Path root) {
+        CommandRun run = encode(latents, root);
+        assertTrue(run.err().contains("holds latents; give pictures"), run.err());
+        run = encode(Path.of("glyphs"), root);
+        assertEquals(ExitCode.USAGE.code, run.exitCode());
+        assertTrue(run.err().contains("have no end"), run.err());
+    }
+}

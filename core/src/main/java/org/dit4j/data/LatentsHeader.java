@@ -1,0 +1,51 @@
+package org.dit4j.data;
+
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * What the latents of a {@link LatentCache} are, and which autoencoder made them.
+ *
+ * @param encoderDigest the autoencoder's, SHA-256 in hex
+ * @param scale latents = (rawLatents − shift) · scale
+ * @param shift as for {@code scale}
+ * @param imageHeight of the pictures that were encoded
+ * @param imageWidth as {@code imageHeight}
+ * @param channels of the latents, C
+ * @param height of the latents, h
+ * @param width of the latents, w
+ * @param hasVariance whether a variance is stored beside each mean
+ * @param classNames one per class; a label is an index into this list
+ */
+public record LatentsHeader(
+        String encoderDigest,
+        double scale,
+        double shift,
+        int imageHeight,
+        int imageWidth,
+        int channels,
+        int height,
+        int width,
+        boolean hasVariance,
+        List<String> classNames) {
+    private static final int MAX_SIDE = 1 << 16, MAX_ELEMENTS = 1 << 26;
+
+    /** @throws IllegalArgumentException naming the value that cannot be */
+    public LatentsHeader {
+        Objects.requireNonNull(encoderDigest, "encoderDigest");
+        require(encoderDigest.matches("[0-9a-f]{64}"), "encoderDigest \"" + encoderDigest + "\" is no SHA-256 in hex");
+        require(scale > 0 && Double.isFinite(scale), "scale is " + scale + "; a positive number");
+        require(Double.isFinite(shift), "shift is " + shift + "; a finite number");
+        for (int side : new int[] {imageHeight, imageWidth, channels, height, width})
+            require(side >= 1 && side <= MAX_SIDE, "a size is " + side + ", outside 1 … " + MAX_SIDE);
+        require(
+                (long) channels * height <= MAX_ELEMENTS / width,
+                "one item has more than " + MAX_ELEMENTS + " numbers");
+        classNames = List.copyOf(classNames);
+        require(!classNames.isEmpty(), "there are no classes");
+    }
+
+    private static void require(boolean holds, String message) {
+        if (!holds) throw new IllegalArgumentException(message);
+    }
+}

@@ -1,0 +1,285 @@
+package org.dit4j.data;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.dit4j.io.FormatException;
+import org.dit4j.io.Images;
+import org.dit4j.torch.Backend;
+
+/**
+ * Pictures in tar archives as WebDataset has them: files whose names are equal up to the first dot are one sample, such as {@code
+ * 000123.jpg} and {@code 000123.cls}. The picture is {@code .jpg}, {@code .jpeg} or {@code .png}; its class is the number in {@code .cls}, or
+ * else {@code "label"} or {@code "cls"} in {@code .json}; other files are passed over. The archives are read where they lie, in any order, and
+ * nothing is unpacked.
+ */
+public final class TarShards implements Dataset {
+    static {
+        Backend.configure();
+    }
+
+    private static final Set<String> PICTURES = Set.of("jpg", "jpeg", "png");
+    private static final Pattern RANGE = Pattern.compile("\\{(\\d{1,9})\\.\\.(\\d{1,9})}");
+    private static final int MAX_SHARDS = 100_000, MAX_CLASSES = 100_000;
+    private static final int MAX_LABEL_BYTES = 1 << 20, MAX_PICTURE_BYTES = 512 << 20;
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    /** A picture: which shard, where in it, its name there and its class. */
+    private record Item(int shard, long offset, int size, String name, int label) {}
+
+    private final Path path;
+    private final TarShardsConfig config;
+    private final List<Path> files;
+    private final List<FileChannel> channels = new ArrayList<>();
+    private final List<Item> items = new ArrayList<>();
+    private final List<String> classNames;
+    private int passedOver;
+
+    private TarShards(Path path, TarShardsConfig config, List<Path> files) throws IOException {
+        this.path = path;
+        this.config = config;
+        this.files = files;
+        try {
+            for (Path file : files) list(file);
+            if (items.isEmpty())
+                throw new FormatException(path, "no picture (.jpg, .jpeg, .png) with a class (.cls, .json) in here");
+            classNames = namesOfClasses();
+        } catch (IOException | RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    /**
+     * Lists the samples; decodes none.
+     *
+     * @param path a tar file; a folder of them, which are taken in the order of their names; or several at once by a range of numbers, such as
+     *     {@code train-{000000..000146}.tar}
+     * @throws FormatException if an archive is damaged or hostile, a picture has no class or two, or there is no picture
+     * @throws NoSuchFileException if a file is not there
+     */
+    public static TarShards open(Path path, TarShardsConfig config) throws IOException {
+        return new TarShards(path, config, files(path));
+    }
+
+    /** Whether a path means tar files. */
+    public static boolean isTar(Path path) throws IOException {
+        if (path.toString().toLowerCase(Locale.ROOT).endsWith(".tar")) return true;
+        if (!Files.isDirectory(path)) return false;
+        try (Stream<Path> entries = Files.list(path)) {
+            return entries.anyMatch(entry -> entry.getFileName().toString().endsWith(".tar"));
+        }
+    }
+
+    private static List<Path> files(Path path) throws IOException {
+        List<Path> files = new ArrayList<>();
+        if (Files.isDirectory(path))
+            try (Stream<Path> entries = Files.list(path)) {
+                entries.filter(entry -> entry.getFileName().toString().endsWith(".tar"))
+                        .sorted()
+                        .forEach(files::add);
+            }
+        else expand(path.toString(), files);
+        for (Path file : files)
+            if (!Files.isRegularFile(file))
+                throw new NoSuchFileException(file.toString(), null, "there is no such tar file");
+        if (files.isEmpty()) throw new FormatException(path, "no .tar file in here");
+        return files;
+    }
+
+    /** Replaces the first range of numbers by each of them, with as many digits, and so on. */
+    private static void expand(String name, List<Path> into) {
+        Matcher range = RANGE.matcher(name);
+        if (!range.find()) {
+            into.add(Path.of(name));
+            return;
+        }
+        int first = Integer.parseInt(range.group(1)), last = Integer.parseInt(range.group(2));
+        if (first > last || last - first >= MAX_SHARDS)
+            throw new IllegalArgumentException(
+                    name + ": the range " + range.group() + " is empty, or of more than " + MAX_SHARDS + " files");
+        int digits = range.group(1).length();
+        for (int number = first; number <= last; number++) {
+            String padded = String.format(Locale.ROOT, "%0" + digits + "d", number);
+            expand(name.substring(0, range.start()) + padded + name.substring(range.end()), into);
+            if (into.size() > MAX_SHARDS)
+                throw new IllegalArgumentException(name + ": more than " + MAX_SHARDS + " files");
+        }
+    }
+
+    /** The files of one sample, as far as they are found. */
+    private static final class Sample {
+        TarIndex.Entry picture;
+        String cls, json;
+    }
+
+    private void list(Path file) throws IOException {
+        FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+        int shard = channels.size();
+        channels.add(channel);
+        TarIndex index = new TarIndex(file, channel);
+        Map<String, Sample> samples = new LinkedHashMap<>();
+        for (TarIndex.Entry entry = index.next(); entry != null; entry = index.next()) {
+            String name = entry.name();
+            int dot = name.indexOf('.', name.lastIndexOf('/') + 2); // a name may begin with a dot
+            String ending = dot < 0 ? "" : name.substring(dot + 1).toLowerCase(Locale.ROOT);
+            boolean picture = PICTURES.contains(ending);
+            if (!picture && !ending.equals("cls") && !ending.equals("json")) {
+                passedOver++;
+                continue;
+            }
+            Sample sample = samples.computeIfAbsent(name.substring(0, dot), key -> new Sample());
+            boolean twice =
+                    picture ? sample.picture != null : (ending.equals("cls") ? sample.cls : sample.json) != null;
+            if (twice) throw new FormatException(shown(file, name), "its sample has two such files");
+            if (picture) sample.picture = entry;
+            else if (ending.equals("cls")) sample.cls = text(file, channel, entry);
+            else sample.json = text(file, channel, entry);
+        }
+        passedOver += index.passedOver();
+        for (Sample sample : samples.values()) {
+            if (sample.picture == null) passedOver++;
+            else items.add(item(file, shard, sample));
+        }
+    }
+
+    private static String text(Path file, FileChannel channel, TarIndex.Entry entry) throws IOException {
+        if (entry.size() > MAX_LABEL_BYTES)
+            throw new FormatException(shown(file, entry.name()), "has " + entry.size() + " bytes; no class is so long");
+        byte[] bytes = new byte[(int) entry.size()];
+        TarIndex.read(file, channel, entry.offset(), bytes);
+        return new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    private Item item(Path file, int shard, Sample sample) throws FormatException {
+        String name = sample.picture.name();
+        if (sample.picture.size() > MAX_PICTURE_BYTES)
+            throw new FormatException(shown(file, name), "a picture file above 512 MiB");
+        return new Item(shard, sample.picture.offset(), (int) sample.picture.size(), name, label(file, name, sample));
+    }
+
+    private int label(Path file, String name, Sample sample) throws FormatException {
+        String number;
+        if (sample.cls != null) number = sample.cls.strip();
+        else if (sample.json != null) number = jsonLabel(shown(file, name), sample.json);
+        else throw new FormatException(shown(file, name), "has no class: neither .cls nor .json beside it");
+        int numClasses = config.classNames().isEmpty()
+                ? MAX_CLASSES
+                : config.classNames().size();
+        if (!number.matches("\\d{1,9}") || Integer.parseInt(number) >= numClasses)
+            throw new FormatException(
+                    shown(file, name),
+                    "its class is \"" + number.substring(0, Math.min(40, number.length()))
+                            + "\", and should be a number from 0 to " + (numClasses - 1));
+        return Integer.parseInt(number);
+    }
+
+    private static String jsonLabel(String shown, String json) throws FormatException {
+        try {
+            JsonNode node = JSON.readTree(json);
+            for (String key : List.of("label", "cls"))
+                if (node.path(key).isIntegralNumber()) return node.path(key).asText();
+        } catch (JsonProcessingException e) {
+            throw new FormatException(shown, "its .json is none: " + e.getOriginalMessage(), e);
+        }
+        throw new FormatException(shown, "its .json has no whole number \"label\" or \"cls\"");
+    }
+
+    private List<String> namesOfClasses() {
+        if (!config.classNames().isEmpty()) return config.classNames();
+        int highest = items.stream().mapToInt(Item::label).max().orElseThrow();
+        return IntStream.rangeClosed(0, highest).mapToObj(Integer::toString).toList();
+    }
+
+    private static String shown(Path file, String name) {
+        return file.resolve(name).toString();
+    }
+
+    @Override
+    public long size() {
+        return items.size();
+    }
+
+    @Override
+    public int channels() {
+        return config.channels();
+    }
+
+    @Override
+    public int height() {
+        return config.imageSize();
+    }
+
+    @Override
+    public int width() {
+        return config.imageSize();
+    }
+
+    @Override
+    public List<String> classNames() {
+        return classNames;
+    }
+
+    @Override
+    public int label(long index) {
+        return items.get((int) Objects.checkIndex(index, size())).label;
+    }
+
+    @Override
+    public void pixels(long index, float[] out, int offset) throws IOException {
+        Item item = items.get((int) Objects.checkIndex(index, size()));
+        Objects.checkFromIndexSize(offset, channels() * height() * width(), out.length);
+        Path file = files.get(item.shard);
+        String name = shown(file, item.name);
+        byte[] bytes = new byte[item.size];
+        TarIndex.read(file, channels.get(item.shard), item.offset, bytes);
+        try {
+            Pixels.write(
+                    Images.centerCrop(Images.read(new ByteArrayInputStream(bytes), name), config.imageSize()),
+                    channels(),
+                    out,
+                    offset);
+        } catch (IllegalArgumentException e) { // too long and narrow
+            throw new FormatException(name, e.getMessage(), e);
+        }
+    }
+
+    @Override
+    public String describe() {
+        return "%s: %d pictures in %d tar file%s, %d classes, cropped to %d×%d %s%s"
+                .formatted(
+                        path,
+                        size(),
+                        files.size(),
+                        files.size() == 1 ? "" : "s",
+                        classNames.size(),
+                        height(),
+                        width(),
+                        channels() == 1 ? "grey" : "RGB",
+                        passedOver == 0 ? "" : "; other entries left out: " + passedOver);
+    }
+
+    @Override
+    public void close() throws IOException {
+        for (FileChannel channel : channels) channel.close();
+    }
+}

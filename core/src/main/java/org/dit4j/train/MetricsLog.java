@@ -1,0 +1,124 @@
+package org.dit4j.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * {@code metrics.jsonl}: one JSON object for each log. All fields but {@code time}, the last, are the same to the last byte in a run that
+ * was stopped and continued as in one that was not; for that a run that continues cuts off what was logged after its checkpoint.
+ */
+final class MetricsLog implements AutoCloseable {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    /** A loss is a spike if it is so many times the median of those before it. */
+    private static final double SPIKE = 1.5;
+
+    private static final int SPIKE_WINDOW = 20, SPIKE_FEWEST = 5;
+
+    private final FileChannel channel;
+    private final Deque<Double> losses = new ArrayDeque<>();
+
+    /** Opens the log for more; of what is there, the first {@code bytes} stay. */
+    MetricsLog(Path file, long bytes) throws IOException {
+        channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        try {
+            if (channel.size() > bytes) channel.truncate(bytes);
+            channel.position(channel.size());
+            losses(file).values().forEach(this::remember);
+        } catch (IOException | RuntimeException e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    /** Step → loss of a log; without lines that are none, which somebody may have edited, and steps that have no loss. */
+    static Map<Long, Double> losses(Path file) throws IOException {
+        Map<Long, Double> losses = new LinkedHashMap<>();
+        try (BufferedReader lines = Files.newBufferedReader(file)) {
+            for (String text = lines.readLine(); text != null; text = lines.readLine()) {
+                JsonNode line = parse(text);
+                if (line.path("loss").isNumber())
+                    losses.put(line.path("step").asLong(), line.path("loss").asDouble());
+            }
+        }
+        return losses;
+    }
+
+    private static JsonNode parse(String line) {
+        try {
+            return JSON.readTree(line);
+        } catch (JsonProcessingException e) {
+            return JSON.missingNode();
+        }
+    }
+
+    private void remember(double loss) {
+        if (!Double.isFinite(loss)) return;
+        losses.addLast(loss);
+        if (losses.size() > SPIKE_WINDOW) losses.removeFirst();
+    }
+
+    /** Appends a line; returns whether the loss is a spike. */
+    boolean add(Trainer trainer, double meanLoss, double stepsPerSecond) throws IOException {
+        boolean spike = isSpike(meanLoss);
+        remember(meanLoss);
+        ObjectNode line = JSON.createObjectNode();
+        line.put("step", trainer.steps());
+        line.put("images", trainer.trainedImages());
+        putFinite(line, "loss", meanLoss);
+        putFinite(line, "gradient_norm", trainer.gradientNorm());
+        line.put("learning_rate", trainer.config().learningRate().at(trainer.steps()));
+        line.put("skipped_steps", trainer.skippedSteps());
+        line.put("spike", spike);
+        ObjectNode time = line.putObject("time");
+        time.put("at", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
+        putFinite(time, "steps_per_second", stepsPerSecond);
+        ByteBuffer bytes = ByteBuffer.wrap((JSON.writeValueAsString(line) + "\n").getBytes(StandardCharsets.UTF_8));
+        long size = channel.size();
+        try {
+            while (bytes.hasRemaining()) channel.write(bytes);
+        } catch (IOException e) {
+            channel.truncate(size); // no half lines
+            throw e;
+        }
+        return spike;
+    }
+
+    private static void putFinite(ObjectNode line, String key, double value) {
+        if (Double.isFinite(value)) line.put(key, value);
+        else line.putNull(key);
+    }
+
+    private boolean isSpike(double loss) {
+        if (losses.size() < SPIKE_FEWEST) return false;
+        double[] sorted =
+                losses.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        return loss > SPIKE * sorted[sorted.length / 2];
+    }
+
+    /** Makes what was added durable; returns the size of the file. */
+    long force() throws IOException {
+        channel.force(true);
+        return channel.size();
+    }
+
+    @Override
+    public void close() throws IOException {
+        channel.close();
+    }
+}

@@ -1,0 +1,74 @@
+package org.dit4j.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Collections;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.dit4j.data.Dataset;
+import org.dit4j.diffusion.GaussianDiffusion;
+
+/**
+ * What the weights after a number of steps depend on, as names and values. Two commands with the same identity are the same run, and one
+ * continues what the other began. Not part of it is what changes at most the rounding (device, micro-batch size, recomputation, number of
+ * workers), what comes after the steps (their number, logs, samples, checkpoints), and where the results are.
+ */
+public record RunIdentity(Map<String, String> values) {
+    public RunIdentity {
+        values = Collections.unmodifiableMap(new TreeMap<>(values)); // in an order that is the same in every process
+    }
+
+    /** Of a configuration, a diffusion that has a name, and the data: their one-line description stands for their content, which is not read. */
+    public static RunIdentity of(TrainConfig config, GaussianDiffusion diffusion, Dataset data) {
+        Map<String, String> values = new TreeMap<>();
+        values.put("model", config.model().toString());
+        values.put("diffusion", diffusion.text());
+        values.put("seed", Long.toString(config.seed()));
+        values.put("globalBatchSize", Integer.toString(config.globalBatchSize()));
+        values.put("learningRate", config.learningRate().toString());
+        values.put("weightDecay", Double.toString(config.weightDecay()));
+        values.put("clipNorm", Double.toString(config.clipNorm()));
+        values.put("ema", config.ema().toString());
+        values.put("flip", Boolean.toString(config.flip()));
+        values.put("bf16", Boolean.toString(config.bf16()));
+        values.put("data", data.describe());
+        values.put("classNames", data.classNames().toString());
+        return new RunIdentity(values);
+    }
+
+    /** SHA-256 of the names and values. */
+    public String digest() {
+        try {
+            byte[] json = new ObjectMapper().writeValueAsBytes(values);
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(json));
+        } catch (JsonProcessingException | NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // plain strings, and every Java has SHA-256
+        }
+    }
+
+    /** Where this one differs from another, one line each: {@code seed: 1, was 0}. */
+    public List<String> differences(RunIdentity other) {
+        TreeMap<String, String> all = new TreeMap<>(other.values);
+        all.putAll(values);
+        return all.keySet().stream()
+                .filter(name -> !String.valueOf(values.get(name)).equals(other.values.get(name)))
+                .map(name -> name + ": " + values.get(name) + ", was " + other.values.get(name))
+                .toList();
+    }
+
+    byte[] toJson() {
+        try {
+            return new ObjectMapper()
+                    .writerWithDefaultPrettyPrinter()
+                    .writeValueAsString(values)
+                    .getBytes(StandardCharsets.UTF_8);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e); // plain strings
+        }
+    }
+}

@@ -1,0 +1,109 @@
+package org.dit4j.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.dit4j.checkpoint.TrainState;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Kills the real process again and again at random moments, as {@code kill -9} does; each next one continues. In the end the weights,
+ * average, moments and metrics are those of a run that was never killed, to the last byte.
+ */
+class KillTest {
+    /** From the first step of a process on; some ten saves take as long. */
+    private static final int MAX_MILLIS = 500;
+
+    @TempDir
+    private Path temporary;
+
+    @Test
+    void thirtyKillsLoseNothing() throws Exception {
+        killAndCompare(30, 10);
+    }
+
+    @Test
+    @Tag("slow")
+    void fiveHundredKillsLoseNothing() throws Exception {
+        killAndCompare(500, 150);
+    }
+
+    private void killAndCompare(int numKills, int leastInsideASave) throws Exception {
+        Path results = temporary.resolve("killed");
+        Random random = new Random(numKills);
+        int insideASave = 0;
+        long saved = -1;
+        for (int kill = 1; kill <= numKills; kill++) {
+            // the first kills come before there is a run
+            killAfter(results, kill <= 2 ? -1 - random.nextInt(700) : random.nextInt(MAX_MILLIS));
+            RunFolder folder = KilledRun.run(results, 1).folder();
+            List<String> left = TinyRun.names(folder.checkpoints());
+            if (left.stream().anyMatch(name -> name.contains(".tmp-"))) insideASave++;
+            long newest = newestStep(folder);
+            assertTrue(newest >= saved, "kill " + kill + " lost step " + saved + "; the newest is " + newest);
+            saved = newest;
+        }
+        int numSteps = (int) saved + 5;
+        finish(results, numSteps);
+        RunFolder killed = KilledRun.run(results, numSteps).folder();
+        assertEquals(List.of("000-tiny"), TinyRun.names(results), "no orphans, and no second run");
+        List<String> left = TinyRun.names(killed.checkpoints());
+        assertEquals(3, left.size(), "LATEST and two checkpoints, no orphans: " + left);
+
+        Path whole = temporary.resolve("whole");
+        TinyRun.assertSame(KilledRun.run(whole, numSteps).train(), killed);
+        System.out.printf(
+                "%d kills, %d inside a save, %d steps: 0 checkpoints lost, 0 bytes differ%n",
+                numKills, insideASave, numSteps);
+        assertTrue(insideASave >= leastInsideASave, "only " + insideASave + " kills hit a save");
+    }
+
+    /** −1 if there is no whole checkpoint. */
+    private static long newestStep(RunFolder folder) throws IOException {
+        var newest = TrainState.newestWhole(folder.checkpoints(), damage -> {
+            throw new AssertionError("damaged by a kill: " + damage);
+        });
+        return newest.isPresent() ? TrainState.state(newest.get()).get("step").asLong() : -1;
+    }
+
+    private static Process start(Path results, int maxSteps) throws IOException {
+        return new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-XX:TieredStopAtLevel=1", // starts in less time
+                        "-XX:+UseSerialGC",
+                        "-Xshare:auto",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        KilledRun.class.getName(),
+                        results.toString(),
+                        Integer.toString(maxSteps))
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+    }
+
+    /** Kills it so many milliseconds after its first step; or, if negative, after its start. */
+    private static void killAfter(Path results, int millis) throws Exception {
+        Process process = start(results, Integer.MAX_VALUE);
+        try (BufferedReader steps = process.inputReader()) {
+            if (millis >= 0) assertTrue(steps.readLine() != null, "the process ended by itself");
+            TimeUnit.MILLISECONDS.sleep(Math.abs(millis));
+            process.destroyForcibly().waitFor();
+        }
+    }
+
+    private static void finish(Path results, int maxSteps) throws Exception {
+        Process process = start(results, maxSteps);
+        try (BufferedReader steps = process.inputReader()) {
+            while (steps.readLine() != null) {}
+        }
+        assertEquals(0, process.waitFor());
+    }
+}

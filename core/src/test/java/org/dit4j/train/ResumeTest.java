@@ -1,0 +1,358 @@
+package org.dit4j.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.LongStream;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Scalar;
+import org.dit4j.checkpoint.TrainState;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.train.TrainingRun.OnSaveFailure;
+import org.dit4j.train.TrainingRun.Safety;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ResumeTest {
+    @TempDir
+    private Path temporary;
+
+    private TinyRun run(String name) {
+        return new TinyRun(temporary.resolve(name));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, 4, 10, 12, 19})
+    void aRunThatWasStoppedIsTheSameAsOneThatWasNot(int step) throws IOException {
+        RunFolder expected = run("whole").train();
+        TinyRun stopped = run("stopped");
+        stopped.trainAndStopAt(step);
+        stopped.numWorkers = 2;
+        TinyRun.assertSame(expected, stopped.train());
+        assertEquals(6 + 1, TinyRun.metrics(expected).size(), "every third of 20 steps, and the last");
+    }
+
+    @Test
+    void aRunGoesOnWithMoreStepsThanItWasBegunWith() throws IOException {
+        TinyRun shorter = run("shorter"), whole = run("whole");
+        whole.maxSteps = 18;
+        shorter.maxSteps = 9; // a multiple of the steps to a log, which the last step writes too
+        shorter.train();
+        shorter.maxSteps = 18;
+        TinyRun.assertSame(whole.train(), shorter.train());
+    }
+
+    @Test
+    void aSmallerMicroBatchKeepsTheSamples() throws IOException {
+        TinyRun run = run("run");
+        run.trainAndStopAt(3);
+        run.microBatchSize = 2;
+        RunFolder folder = run.train();
+        assertEquals(List.of("000-tiny"), TinyRun.names(run.results));
+        assertEquals(80, TrainState.state(newest(folder)).get("trainedImages").asLong());
+    }
+
+    private static Path newest(RunFolder folder) throws IOException {
+        return TrainState.newestWhole(folder.checkpoints(), line -> {}).orElseThrow();
+    }
+
+    @Test
+    void aFinishedRunHasNothingToDo() throws IOException {
+        TinyRun run = run("run");
+        RunFolder folder = run.train();
+        List<String> metrics = TinyRun.metrics(folder), checkpoints = TinyRun.names(folder.checkpoints());
+        run.train();
+        assertEquals(metrics, TinyRun.metrics(folder));
+        assertEquals(checkpoints, TinyRun.names(folder.checkpoints()));
+        assertEquals(List.of("LATEST", "step-0000012", "step-0000016", "step-0000020"), checkpoints);
+    }
+
+    @Test
+    void anotherSeedIsAnotherRun() throws IOException {
+        TinyRun run = run("run");
+        run.maxSteps = 1;
+        run.train();
+        run.seed = 8;
+        run.train();
+        assertEquals(List.of("000-tiny", "001-tiny"), TinyRun.names(run.results));
+        run.seed = 7;
+        assertEquals("000-tiny", run.train().path().getFileName().toString());
+    }
+
+    @Test
+    void theNewestWholeCheckpointIsContinued() throws IOException {
+        RunFolder expected = run("whole").train();
+        TinyRun run = run("damaged");
+        run.trainAndStopAt(10);
+        RunFolder folder = run.folder();
+        Path newest = newest(folder);
+        Path file = newest.resolve(TrainState.EMA);
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(file, bytes);
+        TinyRun.assertSame(expected, run.train());
+        assertTrue(Files.readString(folder.log()).contains("Skipped a damaged checkpoint: " + file));
+    }
+
+    @Test
+    void aRunWithoutAWholeCheckpointIsNotSilentlyBegunAnew() throws IOException {
+        TinyRun run = run("run");
+        run.trainAndStopAt(2);
+        Files.delete(newest(run.folder()).resolve(TrainState.MODEL));
+        String message = assertThrows(IOException.class, run::open).getMessage();
+        assertTrue(message.startsWith("no checkpoint of " + run.folder().path() + " is whole: "), message);
+        assertTrue(message.endsWith("start another run with --resume never"), message);
+    }
+
+    @Test
+    void oneFolderHasOneTrainer() throws IOException {
+        TinyRun run = run("run");
+        try (TrainingRun first = run.open()) {
+            String message =
+                    assertThrows(IllegalArgumentException.class, run::open).getMessage();
+            assertTrue(
+                    message.contains(" is being trained by process "
+                            + ProcessHandle.current().pid() + ";"),
+                    message);
+        }
+        run.open().close();
+    }
+
+    @Test
+    void aFolderOfAnotherModelIsRefused() throws IOException {
+        TinyRun run = run("run");
+        RunFolder folder = run.folder();
+        Files.writeString(folder.path().resolve("run.json"), "{\"model\":\"another\"}");
+        String message = assertThrows(
+                        IllegalArgumentException.class,
+                        () -> TrainingRun.open(
+                                folder, run.config(), GaussianDiffusion.published(), run.data, run.cadence, run.safety))
+                .getMessage();
+        assertTrue(message.contains(" trains another model: ") && message.contains(", was another"), message);
+    }
+
+    @Test
+    void orphansOfACrashAreRemoved() throws IOException {
+        TinyRun run = run("run");
+        RunFolder folder = run.folder();
+        Files.createDirectory(folder.checkpoints().resolve("step-0000004.tmp-x"));
+        Files.writeString(folder.checkpoints().resolve("step-0000004.tmp-x").resolve("model.safetensors"), "half");
+        Files.writeString(folder.checkpoints().resolve("LATEST.tmp-x"), "half");
+        run.open().close();
+        assertEquals(List.of(), TinyRun.names(folder.checkpoints()));
+    }
+
+    /** So many steps of four samples, from the one after {@code steps} on. */
+    private static BrokenLatents brokenAfter(long steps, long count) {
+        return new BrokenLatents(
+                LongStream.range(4 * steps, 4 * (steps + count)).boxed().toList());
+    }
+
+    private static Safety afterThreeSteps(int maxRollbacks) {
+        return new Safety(new TrainState.Retention(3, 0), OnSaveFailure.STOP, 3, maxRollbacks);
+    }
+
+    @Test
+    void aRunGoesBackToItsLastCheckpointAfterTooManySkippedSteps() throws IOException {
+        TinyRun run = run("run");
+        run.data = brokenAfter(9, 3);
+        run.cadence = new TrainingRun.Cadence(1, 4, 0);
+        run.safety = afterThreeSteps(1);
+        RunFolder folder = run.train();
+        assertEquals(20, TrainState.state(newest(folder)).get("step").asLong());
+        assertEquals(1, TrainState.state(newest(folder)).get("rollbacks").asLong());
+        String log = Files.readString(folder.log());
+        assertTrue(log.contains("Skipped 3 steps in a row, 3 in all: "), log);
+        assertTrue(
+                log.contains(
+                        "Rolled back to the weights of " + folder.checkpoints().resolve("step-0000008")),
+                log);
+        assertTrue(TinyRun.metrics(folder).get(10).contains("\"loss\":null,"), "step 11 has no loss");
+    }
+
+    @Test
+    void aRunThatKeepsDivergingEnds() throws IOException {
+        TinyRun run = run("run");
+        run.data = brokenAfter(9, 100);
+        run.cadence = new TrainingRun.Cadence(1, 4, 0);
+        run.safety = afterThreeSteps(2);
+        String message = assertThrows(DivergedException.class, run::train).getMessage();
+        assertEquals(
+                "the loss or the gradients of the last 3 steps up to step 18 are not finite, after 2 rollbacks;"
+                        + " lower the learning rate, or clip the gradients (--clip-norm 1)",
+                message);
+        assertEquals("step-0000016", newest(run.folder()).getFileName().toString(), "saved after a rollback");
+    }
+
+    @Test
+    void weightsThatAreNoNumbersAreNeverSaved() throws IOException {
+        TinyRun run = run("run");
+        run.safety = afterThreeSteps(0);
+        TrainingListener breaker = new TrainingListener() {
+            @Override
+            public boolean onStep(Trainer trainer) {
+                if (trainer.steps() != 8) return true;
+                try (TensorScope scope = new TensorScope()) {
+                    trainer.ema().average().narrow(0, 5, 1).fill_(new Scalar(Float.NaN));
+                }
+                return true;
+            }
+        };
+        String message =
+                assertThrows(DivergedException.class, () -> run.train(breaker)).getMessage();
+        assertTrue(message.startsWith("weights are no longer finite at step 8, after 0 rollbacks;"), message);
+        assertEquals(
+                List.of("LATEST", "step-0000004"), TinyRun.names(run.folder().checkpoints()));
+    }
+
+    /** Takes the checkpoints' folder away at step 6 and gives it back at step 10; step 8 is to be saved between. */
+    private static TrainingListener withoutADisk(RunFolder folder, List<Long> steps) {
+        Path away = folder.path().resolve("away");
+        return new TrainingListener() {
+            @Override
+            public boolean onStep(Trainer trainer) throws IOException {
+                steps.add(trainer.steps());
+                if (trainer.steps() == 6) {
+                    while (Files.notExists(folder.checkpoints().resolve("LATEST"))) Thread.onSpinWait();
+                    Files.move(folder.checkpoints(), away);
+                }
+                if (trainer.steps() == 11) {
+                    pause(); // the save of step 8 has long failed
+                    Files.move(away, folder.checkpoints());
+                }
+                return true;
+            }
+        };
+    }
+
+    private static void pause() throws IOException {
+        try {
+            Thread.sleep(500);
+        } catch (InterruptedException e) {
+            throw new InterruptedIOException();
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(OnSaveFailure.class)
+    void aFailedSaveEndsTheRunOrNotAsConfigured(OnSaveFailure onFailure) throws IOException {
+        TinyRun run = run("run");
+        run.safety = new Safety(new TrainState.Retention(9, 0), onFailure, 3, 0);
+        RunFolder folder = run.folder();
+        List<Long> steps = new ArrayList<>();
+        if (onFailure == OnSaveFailure.STOP) {
+            assertThrows(IOException.class, () -> run.train(withoutADisk(folder, steps)));
+            assertTrue(steps.get(steps.size() - 1) < 13, "it ended at " + steps);
+            return;
+        }
+        run.train(withoutADisk(folder, steps));
+        assertEquals(
+                List.of("LATEST", "step-0000004", "step-0000012", "step-0000016", "step-0000020"),
+                TinyRun.names(folder.checkpoints()));
+        assertTrue(Files.readString(folder.log()).contains("No checkpoint: "));
+    }
+
+    @Test
+    void theLastSaveMustNotFail() throws IOException {
+        TinyRun run = run("run");
+        run.maxSteps = 8;
+        run.safety = new Safety(new TrainState.Retention(9, 0), OnSaveFailure.CONTINUE, 3, 0);
+        assertThrows(IOException.class, () -> run.train(withoutADisk(run.folder(), new ArrayList<>())));
+    }
+
+    /** Logs the next step with a loss; returns whether it is a spike. */
+    private static boolean added(MetricsLog metrics, Trainer trainer, double loss) throws IOException {
+        trainer.restore(trainer.steps() + 1, 0, trainer.tally().read());
+        return metrics.add(trainer, loss, 1);
+    }
+
+    @Test
+    void aLossFarAboveThoseBeforeItIsFlagged() throws IOException {
+        Path file = temporary.resolve("metrics.jsonl");
+        try (Trainer trainer = new Trainer(run("run").config(), GaussianDiffusion.published(), run("run").data)) {
+            try (MetricsLog metrics = new MetricsLog(file, 0)) {
+                assertFalse(added(metrics, trainer, 9), "nothing to compare with");
+                for (int i = 0; i < 5; i++) assertFalse(added(metrics, trainer, 1 + 0.1 * i));
+            }
+            try (MetricsLog metrics = new MetricsLog(file, Files.size(file))) {
+                assertTrue(added(metrics, trainer, 2.1), "remembered from the file");
+                assertFalse(added(metrics, trainer, 1.7));
+                assertFalse(added(metrics, trainer, Double.NaN));
+            }
+        }
+        List<String> lines = Files.readAllLines(file);
+        assertEquals(9, lines.size());
+        assertTrue(lines.get(6).contains("\"spike\":true,\"time\":"), lines.get(6));
+        new MetricsLog(file, lines.get(0).length() + 1).close();
+        assertEquals(lines.subList(0, 1), Files.readAllLines(file));
+    }
+
+    @Test
+    void whatAnEndedProcessLeftOfAFolderIsRemoved() throws IOException {
+        TinyRun run = run("run");
+        long dead = 4_194_303; // above what Linux gives by default
+        assertEquals(Optional.empty(), ProcessHandle.of(dead));
+        Path orphan = Files.createDirectories(run.results.resolve(".new-" + dead));
+        Path alive = Files.createDirectories(run.results.resolve(".new-1"));
+        Files.writeString(orphan.resolve("run.json"), "{");
+        run.folder();
+        assertEquals(List.of(".new-1", "000-tiny"), TinyRun.names(run.results));
+        Files.delete(alive);
+    }
+
+    @Test
+    void whatDoesNotChangeTheResultIsNotPartOfTheIdentity() throws IOException {
+        TinyRun run = run("run");
+        RunIdentity identity = RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data);
+        run.maxSteps = 99;
+        run.microBatchSize = 1;
+        run.numWorkers = 3;
+        assertEquals(
+                identity.digest(),
+                RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data)
+                        .digest());
+        run.seed = 8;
+        RunIdentity other = RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data);
+        assertFalse(identity.digest().equals(other.digest()));
+        assertEquals(List.of("seed: 8, was 7"), other.differences(identity));
+        run.data = new BrokenLatents(List.of());
+        assertEquals(
+                3,
+                RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data)
+                        .differences(identity)
+                        .size(),
+                "classes, data, seed");
+    }
+
+    @Test
+    void aSnapshotFreesWhatItMakes() throws IOException {
+        TinyRun run = run("run");
+        Path folder = run.folder().checkpoints();
+        try (Trainer trainer = new Trainer(run.config(), GaussianDiffusion.published(), run.data)) {
+            trainer.step();
+            long before = Pointer.totalCount();
+            try (Snapshot snapshot = new Snapshot(trainer, List.of())) {
+                snapshot.take(Map.of());
+                snapshot.save(folder, run.safety.retention());
+                Path saved = newest(run.folder());
+                Snapshot.restore(trainer, saved);
+                trainer.rollBack(saved);
+            }
+            assertEquals(before, Pointer.totalCount());
+        }
+    }
+}

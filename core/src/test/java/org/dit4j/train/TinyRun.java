@@ -1,0 +1,121 @@
+package org.dit4j.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.dit4j.checkpoint.TrainState;
+import org.dit4j.data.Dataset;
+import org.dit4j.data.Glyphs;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.model.DiTBlock;
+import org.dit4j.model.DiTConfig;
+
+/** A run that takes milliseconds to a step; a test changes what it is about. */
+final class TinyRun {
+    private static final DiTConfig MODEL =
+            new DiTConfig(8, 8, 2, 3, 12, 1, 2, 2, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
+
+    final Path results;
+    Dataset data = new Glyphs(3, 8);
+    long seed = 7;
+    int maxSteps = 20, microBatchSize = 4, numWorkers = 0;
+    TrainingRun.Cadence cadence = new TrainingRun.Cadence(3, 4, 0);
+    TrainingRun.Safety safety = TrainingRun.Safety.DEFAULT;
+
+    TinyRun(Path results) {
+        this.results = results;
+    }
+
+    TrainConfig config() {
+        return new TrainConfig(
+                MODEL,
+                seed,
+                maxSteps,
+                4,
+                microBatchSize,
+                new LearningRate(2e-3, 5),
+                0,
+                1,
+                new Ema.Schedule(0.99, 0.05),
+                true,
+                numWorkers,
+                false,
+                false,
+                "cpu");
+    }
+
+    /** The newest folder of the same run, or a new one. */
+    RunFolder folder() throws IOException {
+        RunIdentity identity = RunIdentity.of(config(), GaussianDiffusion.published(), data);
+        Optional<RunFolder> found = RunFolder.find(results, identity);
+        return found.isPresent() ? found.get() : RunFolder.create(results, "tiny", identity);
+    }
+
+    TrainingRun open() throws IOException {
+        return TrainingRun.open(folder(), config(), GaussianDiffusion.published(), data, cadence, safety);
+    }
+
+    RunFolder train() throws IOException {
+        return train(new TrainingListener() {});
+    }
+
+    RunFolder train(TrainingListener listener) throws IOException {
+        try (TrainingRun run = open()) {
+            run.run(listener);
+        }
+        return folder();
+    }
+
+    /** Trains up to a step, as Ctrl-C would end it. */
+    void trainAndStopAt(long step) throws IOException {
+        try (TrainingRun run = open()) {
+            TrainingListener stopper = new TrainingListener() {
+                @Override
+                public boolean onStep(Trainer trainer) {
+                    if (trainer.steps() == step) run.stop();
+                    return true;
+                }
+            };
+            assertEquals(TrainingRun.Ending.STOPPED, run.run(stopper));
+        }
+    }
+
+    /** The same final checkpoint to the last byte, and the same metrics but for their times. */
+    static void assertSame(RunFolder expected, RunFolder actual) throws IOException {
+        Path last = TrainState.latest(expected.checkpoints()).orElseThrow();
+        Path same = actual.checkpoints().resolve(last.getFileName());
+        try (Stream<Path> files = Files.list(last)) {
+            for (Path file : files.toList()) {
+                Path other = same.resolve(file.getFileName());
+                boolean times = List.of("state.json", "MANIFEST.json")
+                        .contains(file.getFileName().toString());
+                if (times) continue; // the metrics' times are of several widths, and with them their bytes
+                assertArrayEquals(Files.readAllBytes(file), Files.readAllBytes(other), file.toString());
+            }
+        }
+        assertEquals(state(last), state(same));
+        assertEquals(metrics(expected), metrics(actual));
+    }
+
+    private static String state(Path checkpoint) throws IOException {
+        return TrainState.state(checkpoint).toString().replaceFirst("\"metricsBytes\":\\d+,", "");
+    }
+
+    static List<String> metrics(RunFolder folder) throws IOException {
+        return Files.readAllLines(folder.metrics()).stream()
+                .map(line -> line.replaceFirst(",\"time\":\\{[^}]*\\}\\}$", "}"))
+                .toList();
+    }
+
+    static List<String> names(Path folder) throws IOException {
+        try (Stream<Path> entries = Files.list(folder)) {
+            return entries.map(entry -> entry.getFileName().toString()).sorted().toList();
+        }
+    }
+}
