@@ -2,12 +2,12 @@ package org.dit4j;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
@@ -16,19 +16,24 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.DiTCheckpoint;
-import org.dit4j.checkpoint.TrainState;
+import org.dit4j.checkpoint.DiTWeights;
+import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.diffusion.Condition;
+import org.dit4j.diffusion.DdimSchedule;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.model.Profile;
 import org.dit4j.sample.Guidance;
 import org.dit4j.sample.Solvers;
 import org.dit4j.sample.StepListener;
 import org.dit4j.sample.StepNoise;
+import org.dit4j.sample.TorchNoise;
 import org.dit4j.torch.Autocast;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
@@ -46,6 +51,7 @@ public final class DiTPipeline implements AutoCloseable {
     /** How many pictures go through the network at once, twice as many rows when guided. */
     public static final int MAX_BATCH = 64;
 
+    /** How many latents are decoded at once: an autoencoder's activations are far larger than the network's. */
     private static final int DECODED_AT_ONCE = 8;
 
     /** What the network computes in. */
@@ -59,80 +65,139 @@ public final class DiTPipeline implements AutoCloseable {
 
     private final DiT network;
     private final boolean owned;
+    private final GaussianDiffusion diffusion;
+    private final DiTCheckpoint.Description description;
     private final ClassNames classNames;
-    private final String weights;
     private final Device device;
     private final Precision precision;
-    private final GaussianDiffusion diffusion;
-    /** From latents to pictures; null where the model draws pixels. */
+    /** The autoencoder that this pipeline opened and closes, or null. */
+    private final LatentCodec codec;
+    /** From latents to pictures; null where the model draws pixels, or nothing decodes. */
     private final UnaryOperator<Tensor> decoder;
+    /** Pixels of a picture for each of the network's. */
+    private final int downsampling;
 
     private DiTPipeline(
             DiT network,
             boolean owned,
             GaussianDiffusion diffusion,
-            ClassNames classNames,
-            String weights,
+            DiTCheckpoint.Description description,
             Device device,
             Precision precision,
-            UnaryOperator<Tensor> decoder) {
+            LatentCodec codec,
+            UnaryOperator<Tensor> decoder,
+            int downsampling) {
         this.network = network;
         this.owned = owned;
-        this.weights = weights;
-        this.classNames = classNames;
+        this.diffusion = diffusion;
+        this.description = description;
+        this.classNames =
+                new ClassNames(description.classNames(), network.config().numClasses());
         this.device = device;
         this.precision = precision;
-        this.diffusion = diffusion;
+        this.codec = codec;
         this.decoder = decoder;
+        this.downsampling = downsampling;
     }
 
     /**
-     * Opens a run folder (its newest checkpoint's averaged weights), a checkpoint's folder, or a safetensors file that dit4j wrote, on the
-     * best device there is, in float32.
+     * Opens what {@link Checkpoints#open} finds (a run folder, a checkpoint, a published file, a diffusers folder, a name as on Hugging
+     * Face's hub) on the best device there is, in float32.
      *
-     * @throws FormatException if the file is not what it should be
+     * <p>A model on latents is decoded by the autoencoder that came along in a diffusers folder; else give one, or {@link #decodedBy} it.
+     *
+     * @throws FormatException if a file is not what it should be
      */
     public static DiTPipeline open(Path path) throws IOException {
         return open(path, "auto", Precision.FP32);
     }
 
     /**
-     * @param device as {@link Backend#device} takes it
-     * @throws FormatException if the file is not what it should be
+     * As {@link #open(Path)}, a model on latents with its autoencoder.
+     *
+     * @param vae as {@link Checkpoints#openVae} takes it
      */
+    public static DiTPipeline open(Path path, Path vae) throws IOException {
+        return open(path, OpenOptions.DEFAULT.withVae(vae), "auto", Precision.FP32);
+    }
+
+    /** @param device as {@link Backend#device} takes it */
     public static DiTPipeline open(Path path, String device, Precision precision) throws IOException {
+        return open(path, OpenOptions.DEFAULT, device, precision);
+    }
+
+    /**
+     * @param options what the path alone does not say
+     * @param device as {@link Backend#device} takes it
+     * @throws IllegalArgumentException if the model's latents have another number of channels than the autoencoder's
+     */
+    public static DiTPipeline open(Path path, OpenOptions options, String device, Precision precision)
+            throws IOException {
         Device chosen = Backend.device(device);
-        Path file = weights(path);
-        DiTCheckpoint.Description description = DiTCheckpoint.describe(file);
-        GaussianDiffusion diffusion = diffusion(file, description);
-        DiT network = DiTCheckpoint.open(file);
-        try (TensorScope scope = new TensorScope()) {
-            network.to(chosen, false);
-            if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+        DiTWeights weights = Checkpoints.open(path, options);
+        DiTCheckpoint.Description description = weights.description();
+        GaussianDiffusion diffusion = diffusion(path, description);
+        Optional<Path> vae = options.vae().isPresent() ? options.vae() : weights.vae();
+        LatentCodec codec = vae.isPresent() ? Checkpoints.openVae(vae.get()) : null;
+        DiT network = null;
+        try {
+            network = weights.open();
+            try (TensorScope scope = new TensorScope()) {
+                network.to(chosen, false);
+                if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+            }
+            DiTPipeline opened =
+                    new DiTPipeline(network, true, diffusion, description, chosen, precision, codec, null, 1);
+            return codec == null ? opened : opened.decodedBy(codec);
+        } catch (IOException | RuntimeException e) {
+            if (codec != null) codec.close();
+            if (network != null) network.close();
+            throw e;
         }
-        ClassNames names =
-                new ClassNames(description.classNames(), network.config().numClasses());
-        return new DiTPipeline(network, true, diffusion, names, description.weights(), chosen, precision, null);
+    }
+
+    private static GaussianDiffusion diffusion(Path path, DiTCheckpoint.Description description)
+            throws FormatException {
+        boolean learnSigma = description.model().learnSigma();
+        if (description.profile() == Profile.DIFFUSERS)
+            return description.schedule().diffusion(learnSigma);
+        if (!description.schedule().equals(DdimSchedule.PUBLISHED))
+            throw new IllegalArgumentException(path + " has a noise schedule of its own (" + description.schedule()
+                    + "), which the published code has not; open it with the diffusers profile");
+        GaussianDiffusion diffusion;
+        try {
+            diffusion = GaussianDiffusion.parse(description.diffusion());
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(path, e.getMessage(), e);
+        }
+        if (diffusion.variance().isLearned() != learnSigma)
+            throw new FormatException(
+                    path,
+                    "says that its diffusion is \"" + description.diffusion() + "\", but its model predicts "
+                            + (learnSigma ? "a" : "no") + " variance");
+        return diffusion;
     }
 
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
     public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
-        ClassNames names = new ClassNames(classNames, network.config().numClasses());
-        return new DiTPipeline(network, false, diffusion, names, "", Backend.device(device), Precision.FP32, null);
+        DiTCheckpoint.Description description = new DiTCheckpoint.Description(
+                network.config(), classNames, "", "", network.profile(), DdimSchedule.PUBLISHED);
+        return new DiTPipeline(
+                network, false, diffusion, description, Backend.device(device), Precision.FP32, null, null, 1);
     }
 
     /**
-     * The same model, whose latents {@code codec} decodes: it is moved to this pipeline's device, and stays the caller's to close. Use this
+     * The same model, whose latents {@code other} decodes: it is moved to this pipeline's device, and stays the caller's to close. Use this
      * pipeline in place of the one it is made of, and close either.
      *
      * @throws IllegalArgumentException if the model's latents have another number of channels than the codec's
      */
-    public DiTPipeline decodedBy(LatentCodec codec) {
-        requireChannels(codec.channels());
+    public DiTPipeline decodedBy(LatentCodec other) {
+        requireChannels(other.channels());
         try (TensorScope scope = new TensorScope()) {
-            codec.to(device, ScalarType.Float);
+            other.to(device, ScalarType.Float);
         }
-        return decodedBy(codec.sliced(DECODED_AT_ONCE)::decode);
+        return decodedBy(other.sliced(DECODED_AT_ONCE)::decode, other.downsampling());
     }
 
     /**
@@ -142,53 +207,33 @@ public final class DiTPipeline implements AutoCloseable {
      */
     public DiTPipeline decodedBy(LinearRgb colours) {
         requireChannels(colours.channels());
-        return decodedBy(colours::preview);
+        return decodedBy(colours::preview, 1);
     }
 
-    private DiTPipeline decodedBy(UnaryOperator<Tensor> decoder) {
-        return new DiTPipeline(network, owned, diffusion, classNames, weights, device, precision, decoder);
+    private DiTPipeline decodedBy(UnaryOperator<Tensor> other, int pixels) {
+        return new DiTPipeline(network, owned, diffusion, description, device, precision, codec, other, pixels);
     }
 
     private void requireChannels(int channels) {
         if (channels != config().inChannels())
             throw new IllegalArgumentException("the model draws " + config().inChannels()
-                    + " channels, the autoencoder has latents of " + channels);
-    }
-
-    private static GaussianDiffusion diffusion(Path file, DiTCheckpoint.Description description)
-            throws FormatException {
-        GaussianDiffusion diffusion;
-        try {
-            diffusion = GaussianDiffusion.parse(description.diffusion());
-        } catch (IllegalArgumentException e) {
-            throw new FormatException(file, e.getMessage(), e);
-        }
-        if (diffusion.variance().isLearned() != description.model().learnSigma())
-            throw new FormatException(
-                    file,
-                    "says that its diffusion is \"" + description.diffusion() + "\", but its model predicts "
-                            + (description.model().learnSigma() ? "a" : "no") + " variance");
-        return diffusion;
-    }
-
-    /** The file of weights that a path means. */
-    private static Path weights(Path path) throws IOException {
-        if (!Files.exists(path))
-            throw new NoSuchFileException(path.toString(), null, "no such run folder, checkpoint or safetensors file");
-        if (!Files.isDirectory(path)) return path;
-        if (Files.exists(path.resolve(TrainState.EMA))) return path.resolve(TrainState.EMA);
-        Path checkpoints = Files.isDirectory(path.resolve("checkpoints")) ? path.resolve("checkpoints") : path;
-        return TrainState.latest(checkpoints)
-                .map(checkpoint -> checkpoint.resolve(TrainState.EMA))
-                .orElseThrow(() -> new FormatException(
-                        path,
-                        "holds no checkpoint; give a run folder, a checkpoint's folder (with " + TrainState.EMA
-                                + ") or a safetensors file"));
+                    + " channels, the autoencoder has latents of " + channels
+                    + "; a model on pixels has 1 or 3 and needs none");
     }
 
     /** The diffusion that the network was trained on. */
     public GaussianDiffusion diffusion() {
         return diffusion;
+    }
+
+    /** Pixels of a picture for each of the network's, in each direction: those of a latent, or 1. */
+    public int downsampling() {
+        return downsampling;
+    }
+
+    /** Whether pictures come out: from pixels, or from latents with something that decodes them. */
+    public boolean drawsPictures() {
+        return decoder != null || config().inChannels() == 1 || config().inChannels() == 3;
     }
 
     public DiTConfig config() {
@@ -201,7 +246,7 @@ public final class DiTPipeline implements AutoCloseable {
 
     /** How the weights came about, as their file says it: "EMA 0.9999, after 400000 steps"; empty if nobody says. */
     public String weights() {
-        return weights;
+        return description.weights();
     }
 
     /** One RGB picture for each class of the request, in its order. */
@@ -218,13 +263,25 @@ public final class DiTPipeline implements AutoCloseable {
      * @throws java.util.concurrent.CancellationException if the listener ends it
      */
     public List<BufferedImage> sample(SampleRequest request, StepListener listener) {
-        if (decoder == null && config().inChannels() != 1 && config().inChannels() != 3)
-            throw new IllegalStateException("this model draws latents of " + config().inChannels()
-                    + " channels; give the autoencoder that decodes them (--vae)");
-        long[] labels = labels(request);
-        GaussianDiffusion spaced = diffusion.spaced(request.steps());
-        Denoiser denoiser = guided(request);
         List<BufferedImage> pictures = new ArrayList<>();
+        sample(request, listener, batch -> pictures.addAll(Images.fromTensor(batch)));
+        return pictures;
+    }
+
+    /**
+     * As {@link #sample(SampleRequest, StepListener)} for numbers: hands on (N, C, H, W) float32 pictures batch by batch, in [−1, 1] but for
+     * overshoot. A batch lives as long as the call.
+     */
+    public void sample(SampleRequest request, StepListener listener, Consumer<Tensor> pictures) {
+        if (!drawsPictures())
+            throw new IllegalStateException("this model draws latents of " + config().inChannels()
+                    + " channels; give the autoencoder that decodes them: DiTPipeline.open(path, vae), or --vae");
+        long[] labels = labels(request);
+        if (request.torchNoise() && labels.length > MAX_BATCH)
+            throw new IllegalArgumentException(labels.length + " pictures; noise in the order of the reference"
+                    + " implementations is drawn for at most " + MAX_BATCH + " at once");
+        GaussianDiffusion spaced = spaced(request);
+        Denoiser denoiser = guided(request);
         for (int from = 0; from < labels.length; from += MAX_BATCH) {
             long[] indices = LongStream.range(from, Math.min(from + MAX_BATCH, labels.length))
                     .toArray();
@@ -234,17 +291,30 @@ public final class DiTPipeline implements AutoCloseable {
                         : Condition.of(Tensors.to(
                                 Tensors.of(Arrays.copyOfRange(labels, from, from + indices.length), indices.length),
                                 device));
-                pictures.addAll(pictures(solve(request, spaced, denoiser, condition, indices, listener)));
+                Tensor solved = solve(request, spaced, denoiser, condition, indices, listener);
+                pictures.accept(decoded(solved));
             }
         }
-        return pictures;
     }
 
     /** What the network works on, (N, C, H, W), as pictures: for the previews of a listener. */
     public List<BufferedImage> pictures(Tensor latents) {
         try (TensorScope scope = new TensorScope()) {
-            return Images.fromTensor(decoder == null ? latents : decoder.apply(latents));
+            return Images.fromTensor(decoded(latents));
         }
+    }
+
+    private Tensor decoded(Tensor latents) {
+        return decoder == null ? latents : decoder.apply(latents);
+    }
+
+    /** diffusers' DDIM takes timesteps of its own for a plain number of steps. */
+    private GaussianDiffusion spaced(SampleRequest request) {
+        String steps = request.steps().strip();
+        boolean leading = network.profile() == Profile.DIFFUSERS && request.sampler() == SampleRequest.Sampler.DDIM;
+        return leading && steps.matches("[0-9]{1,9}")
+                ? diffusion.at(description.schedule().timesteps(Integer.parseInt(steps)))
+                : diffusion.spaced(steps);
     }
 
     private long[] labels(SampleRequest request) {
@@ -261,7 +331,9 @@ public final class DiTPipeline implements AutoCloseable {
                 plain,
                 request.guidance(),
                 network.config().nullLabel(),
-                request.guideAll() ? channels : Math.min(channels, Guidance.PUBLISHED_CHANNELS));
+                request.guideAll() || network.profile().guidesAllChannels()
+                        ? channels
+                        : Math.min(channels, Guidance.PUBLISHED_CHANNELS));
         return Guidance.within(request.guidedFrom(), request.guidedTo(), guided, plain);
     }
 
@@ -285,18 +357,33 @@ public final class DiTPipeline implements AutoCloseable {
             long[] indices,
             StepListener listener) {
         DiTConfig config = network.config();
-        Tensor start = Tensors.to(
-                Noise.normal(
-                        request.seed(),
-                        Purpose.SAMPLE_START,
-                        0,
-                        indices,
-                        config.inChannels(),
-                        config.inputHeight(),
-                        config.inputWidth()),
-                device);
-        StepNoise noise = StepNoise.byIndex(request.seed(), indices);
-        boolean clip = decoder == null; // pixels lie in [−1, 1], latents do not
+        int channels = config.inChannels(), height = config.inputHeight(), width = config.inputWidth();
+        // pixels lie in [−1, 1]; latents do not
+        boolean clip = decoder == null
+                || network.profile() == Profile.DIFFUSERS
+                        && description.schedule().clip();
+        if (!request.torchNoise()) {
+            Tensor start = Noise.normal(request.seed(), Purpose.SAMPLE_START, 0, indices, channels, height, width);
+            StepNoise noise = StepNoise.byIndex(request.seed(), indices);
+            return solve(request, spaced, denoiser, Tensors.to(start, device), condition, noise, clip, listener);
+        }
+        // the published scripts draw for both halves of a guided batch, diffusers for one
+        boolean doubled = request.guidance() != 1 && network.profile() == Profile.OFFICIAL;
+        try (TorchNoise noise = new TorchNoise(request.seed(), device, doubled)) {
+            Tensor start = noise.normal(indices.length, channels, height, width);
+            return solve(request, spaced, denoiser, start, condition, noise, clip, listener);
+        }
+    }
+
+    private static Tensor solve(
+            SampleRequest request,
+            GaussianDiffusion spaced,
+            Denoiser denoiser,
+            Tensor start,
+            Condition condition,
+            StepNoise noise,
+            boolean clip,
+            StepListener listener) {
         return switch (request.sampler()) {
             case DDPM -> Solvers.ddpm(denoiser, spaced, start, condition, noise, clip, listener);
             case DDIM -> Solvers.ddim(denoiser, spaced, start, condition, request.eta(), noise, clip, listener);
@@ -306,5 +393,6 @@ public final class DiTPipeline implements AutoCloseable {
     @Override
     public void close() {
         if (owned) network.close();
+        if (codec != null) codec.close();
     }
 }

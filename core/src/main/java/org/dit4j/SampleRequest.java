@@ -14,6 +14,8 @@ import java.util.List;
  * @param guideAll whether every channel is guided; the published models guide the first three of four
  * @param guidedFrom guidance acts at this timestep of 1000 …
  * @param guidedTo … to this one; elsewhere there is none
+ * @param torchNoise whether the noise is drawn as the reference implementations draw theirs, from LibTorch's generator for the whole request
+ *     at once, to repeat their seeded runs; else a picture depends on seed and place alone
  */
 public record SampleRequest(
         List<String> classes,
@@ -24,7 +26,8 @@ public record SampleRequest(
         double guidance,
         boolean guideAll,
         double guidedFrom,
-        double guidedTo) {
+        double guidedTo,
+        boolean torchNoise) {
 
     /** The solvers. */
     public enum Sampler {
@@ -52,15 +55,17 @@ public record SampleRequest(
 
     /** One picture for each class: 250 steps of DDPM, guidance 4, seed 0. */
     public static SampleRequest of(List<String> classes) {
-        return new SampleRequest(classes, 0, "250", Sampler.DDPM, 0, 4, false, 0, Double.MAX_VALUE);
+        return new SampleRequest(classes, 0, "250", Sampler.DDPM, 0, 4, false, 0, Double.MAX_VALUE, false);
     }
 
     public SampleRequest withSeed(long value) {
-        return new SampleRequest(classes, value, steps, sampler, eta, guidance, guideAll, guidedFrom, guidedTo);
+        return new SampleRequest(
+                classes, value, steps, sampler, eta, guidance, guideAll, guidedFrom, guidedTo, torchNoise);
     }
 
     public SampleRequest withSteps(String value) {
-        return new SampleRequest(classes, seed, value, sampler, eta, guidance, guideAll, guidedFrom, guidedTo);
+        return new SampleRequest(
+                classes, seed, value, sampler, eta, guidance, guideAll, guidedFrom, guidedTo, torchNoise);
     }
 
     public SampleRequest withSteps(int value) {
@@ -69,20 +74,26 @@ public record SampleRequest(
 
     /** @param value of DDIM; ignored by DDPM */
     public SampleRequest withSampler(Sampler chosen, double value) {
-        return new SampleRequest(classes, seed, steps, chosen, value, guidance, guideAll, guidedFrom, guidedTo);
+        return new SampleRequest(
+                classes, seed, steps, chosen, value, guidance, guideAll, guidedFrom, guidedTo, torchNoise);
     }
 
     public SampleRequest withGuidance(double scale) {
-        return new SampleRequest(classes, seed, steps, sampler, eta, scale, guideAll, guidedFrom, guidedTo);
+        return new SampleRequest(classes, seed, steps, sampler, eta, scale, guideAll, guidedFrom, guidedTo, torchNoise);
     }
 
     /** Guidance of every channel. */
     public SampleRequest withAllChannelsGuided() {
-        return new SampleRequest(classes, seed, steps, sampler, eta, guidance, true, guidedFrom, guidedTo);
+        return new SampleRequest(classes, seed, steps, sampler, eta, guidance, true, guidedFrom, guidedTo, torchNoise);
     }
 
     /** Guidance only where from ≤ timestep ≤ to. */
     public SampleRequest withGuidanceWithin(double from, double to) {
-        return new SampleRequest(classes, seed, steps, sampler, eta, guidance, guideAll, from, to);
+        return new SampleRequest(classes, seed, steps, sampler, eta, guidance, guideAll, from, to, torchNoise);
+    }
+
+    /** Noise from LibTorch's generator, in the order of the reference implementations. */
+    public SampleRequest withTorchNoise() {
+        return new SampleRequest(classes, seed, steps, sampler, eta, guidance, guideAll, guidedFrom, guidedTo, true);
     }
 }

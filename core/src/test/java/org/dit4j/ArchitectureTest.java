@@ -30,7 +30,7 @@ class ArchitectureTest {
             Map.entry("diffusion", Set.of("torch", "kernels")),
             Map.entry("sample", Set.of("torch", "kernels", "diffusion")),
             Map.entry("data", Set.of("torch", "io")),
-            Map.entry("checkpoint", Set.of("torch", "io", "model", "vae")),
+            Map.entry("checkpoint", Set.of("torch", "io", "model", "vae", "diffusion")),
             Map.entry("eval", Set.of("torch", "io")),
             Map.entry("dist", Set.of("torch")),
             Map.entry(

@@ -39,7 +39,9 @@ import picocli.CommandLine.UnmatchedArgumentException;
             SampleCommand.class,
             VerifyCommand.class,
             InfoCommand.class,
-            BenchCommand.class
+            BenchCommand.class,
+            InspectCommand.class,
+            ConvertCommand.class
         })
 public final class Main {
     static {

@@ -8,12 +8,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
+import org.dit4j.checkpoint.Weights;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.model.Profile;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -100,6 +103,30 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
     static final class Blocks extends Constants<DiTBlock.Kind> {
         Blocks() {
             super(DiTBlock.Kind.values());
+        }
+    }
+
+    /** The two sets of weights of a training checkpoint. */
+    static final class WeightSets extends Constants<Weights> {
+        WeightSets() {
+            super(Weights.values());
+        }
+    }
+
+    /** Whose arithmetic a network follows. */
+    static final class Profiles extends Constants<Profile> {
+        Profiles() {
+            super(Profile.values());
+        }
+    }
+
+    /** What weights are stored as. */
+    static final class Dtypes extends Names<ScalarType> {
+        Dtypes() {
+            super(
+                    List.of(ScalarType.Float, ScalarType.Half, ScalarType.BFloat16),
+                    dtype -> Map.of(ScalarType.Float, "fp32", ScalarType.Half, "fp16", ScalarType.BFloat16, "bf16")
+                            .get(dtype));
         }
     }
 

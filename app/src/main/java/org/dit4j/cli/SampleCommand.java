@@ -20,12 +20,12 @@ import org.dit4j.DiTPipeline;
 import org.dit4j.DiTPipeline.Precision;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
-import org.dit4j.vae.LatentCodec;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -55,7 +55,8 @@ final class SampleCommand implements Callable<Integer> {
             names = "--ckpt",
             required = true,
             paramLabel = "PATH",
-            description = "A run folder (its newest checkpoint), a checkpoint's folder, or a safetensors file.")
+            description = "A run folder (its newest checkpoint), a checkpoint's folder, a .safetensors or published .pt"
+                    + " file, a diffusers folder, or a name as on Hugging Face's hub, in the local cache.")
     private Path ckpt;
 
     @Option(
@@ -148,6 +149,9 @@ final class SampleCommand implements Callable<Integer> {
     @Mixin
     private final VaeFlag vae = new VaeFlag();
 
+    @Mixin
+    private final OpenFlags open = new OpenFlags();
+
     @Option(
             names = "--frames",
             description = "Also write denoising.gif: what the model takes the grid to be, step by step.")
@@ -193,11 +197,11 @@ final class SampleCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
-        try (LatentCodec codec = vae.isGiven() ? vae.open() : null;
-                DiTPipeline opened = Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, device, precision))) {
-            requireModel(opened.config(), codec);
-            requireDecoder(opened.config(), codec);
-            DiTPipeline pipeline = codec == null ? opened : opened.decodedBy(codec);
+        OpenOptions options = open.options(vae.isGiven() ? vae.path() : null);
+        try (DiTPipeline pipeline =
+                Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
+            requireModel(pipeline.config(), pipeline.downsampling());
+            requireDecoder(pipeline);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
             Frames film = frames ? new Frames(pipeline, request) : null;
@@ -212,8 +216,7 @@ final class SampleCommand implements Callable<Integer> {
         return scale == null ? Drawing.viewable(pictures) : Drawing.enlarged(pictures, scale);
     }
 
-    private void requireModel(DiTConfig actual, LatentCodec codec) {
-        int pixels = codec == null ? 1 : codec.downsampling();
+    private void requireModel(DiTConfig actual, int pixels) {
         DiTConfig named = model == null ? actual : DiTConfig.of(model);
         boolean same = named.patchSize() == actual.patchSize()
                 && named.hiddenSize() == actual.hiddenSize()
@@ -227,13 +230,10 @@ final class SampleCommand implements Callable<Integer> {
                     ExitCode.CHECKPOINT, ckpt + ": holds another model than asked for: " + ModelFlags.describe(actual));
     }
 
-    private static void requireDecoder(DiTConfig model, LatentCodec codec) {
-        boolean pixels = model.inChannels() == 1 || model.inChannels() == 3;
-        if (!pixels && codec == null)
-            throw new IllegalArgumentException("this model works on latents of " + model.inChannels()
-                    + " channels; give the autoencoder that decodes them: --vae PATH");
-        if (pixels && codec != null)
-            throw new IllegalArgumentException("--vae: this model works on pixels; leave it out");
+    private static void requireDecoder(DiTPipeline pipeline) {
+        if (!pipeline.drawsPictures())
+            throw new IllegalArgumentException("this model works on latents of "
+                    + pipeline.config().inChannels() + " channels; give the autoencoder that decodes them: --vae PATH");
     }
 
     /** The label of each picture, all classes of the first row first; zeros for an unconditional model. */

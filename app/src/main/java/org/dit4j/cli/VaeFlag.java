@@ -1,7 +1,7 @@
 package org.dit4j.cli;
 
 import java.nio.file.Path;
-import org.dit4j.checkpoint.VaeCheckpoint;
+import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.vae.LatentCodec;
 import picocli.CommandLine.Option;
 
@@ -12,9 +12,9 @@ final class VaeFlag {
     @Option(
             names = "--vae",
             paramLabel = "PATH",
-            description =
-                    "An autoencoder, for models on latents: a diffusers folder, a folder of TAESD's two files, or a"
-                            + " safetensors file. none: there is none. Default: ${DEFAULT-VALUE}.")
+            description = "An autoencoder, for models on latents: a diffusers folder, a folder of TAESD's two files, a"
+                    + " .safetensors or .bin file; ema or mse, the published ones, in the local cache of Hugging Face's hub."
+                    + " none: there is none. Default: ${DEFAULT-VALUE}.")
     private String vae = NONE;
 
     boolean isGiven() {
@@ -28,6 +28,6 @@ final class VaeFlag {
     /** The autoencoder, on the CPU; the caller closes it. */
     LatentCodec open() {
         if (!isGiven()) throw new IllegalArgumentException("--vae is missing: a folder or file of an autoencoder");
-        return Failure.as(ExitCode.CHECKPOINT, () -> VaeCheckpoint.open(path()));
+        return Failure.as(ExitCode.CHECKPOINT, () -> Checkpoints.openVae(path()));
     }
 }

@@ -7,14 +7,16 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import org.bytedeco.pytorch.Tensor;
+import java.util.Optional;
+import org.dit4j.diffusion.DdimSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.model.Profile;
 import org.dit4j.torch.Backend;
-import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 
 /**
@@ -25,11 +27,15 @@ public final class DiTCheckpoint {
     /** What a file without a word about it was trained on. */
     private static final String PUBLISHED_DIFFUSION = "linear 1000 noise learned_range";
 
+    /** The same for a network that predicts no variance (Ho et al. 2020). */
+    private static final String FIXED_DIFFUSION = "linear 1000 noise fixed_large";
+
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String MODEL = "dit4j.model",
             DIFFUSION = "dit4j.diffusion",
             CLASSES = "dit4j.classes",
             WEIGHTS = "dit4j.weights";
+    private static final String PROFILE = "dit4j.profile", SCHEDULE = "dit4j.ddim";
 
     static {
         Backend.configure();
@@ -43,11 +49,29 @@ public final class DiTCheckpoint {
      * @param model the network
      * @param classNames one per class, or empty
      * @param diffusion what the network was trained to undo, as {@code GaussianDiffusion.text} writes it
-     * @param weights how they came about, for people: "EMA 0.9999 after 400000 steps"
+     * @param weights how they came about, for people: "EMA 0.9999 after 400000 steps"; empty if nobody says
+     * @param profile whose arithmetic the network follows
+     * @param schedule of diffusers' sampling; of consequence to that profile only
      */
-    public record Description(DiTConfig model, List<String> classNames, String diffusion, String weights) {
+    public record Description(
+            DiTConfig model,
+            List<String> classNames,
+            String diffusion,
+            String weights,
+            Profile profile,
+            DdimSchedule schedule) {
         public Description {
             classNames = List.copyOf(classNames);
+        }
+
+        /** Of a network that follows the published code. */
+        public Description(DiTConfig model, List<String> classNames, String diffusion, String weights) {
+            this(model, classNames, diffusion, weights, Profile.OFFICIAL, DdimSchedule.PUBLISHED);
+        }
+
+        /** The same following another code's arithmetic. */
+        public Description withProfile(Profile other) {
+            return new Description(model, classNames, diffusion, weights, other, schedule);
         }
 
         /** As safetensors metadata. */
@@ -57,6 +81,9 @@ public final class DiTCheckpoint {
             try {
                 metadata.put(MODEL, JSON.writeValueAsString(model));
                 metadata.put(CLASSES, JSON.writeValueAsString(classNames));
+                if (profile != Profile.OFFICIAL)
+                    metadata.put(PROFILE, profile.name().toLowerCase(Locale.ROOT));
+                if (!schedule.equals(DdimSchedule.PUBLISHED)) metadata.put(SCHEDULE, JSON.writeValueAsString(schedule));
             } catch (JsonProcessingException e) {
                 throw new IllegalStateException(e); // plain numbers and strings
             }
@@ -72,20 +99,39 @@ public final class DiTCheckpoint {
      * @throws FormatException if it does not say, or says something impossible
      */
     public static Description describe(Path file) throws IOException {
-        Map<String, String> metadata = Safetensors.header(file).metadata();
-        if (!metadata.containsKey(MODEL))
-            throw new FormatException(
-                    file, "does not say which model its weights are for (no \"" + MODEL + "\" in its metadata)");
+        return describe(file, Safetensors.header(file).metadata())
+                .orElseThrow(() -> new FormatException(
+                        file, "does not say which model its weights are for (no \"" + MODEL + "\" in its metadata)"));
+    }
+
+    /** What metadata say of weights; empty if they are not ours. */
+    static Optional<Description> describe(Path file, Map<String, String> metadata) throws IOException {
+        if (!metadata.containsKey(MODEL)) return Optional.empty();
         try {
-            return new Description(
-                    JSON.readValue(metadata.get(MODEL), DiTConfig.class),
+            DiTConfig model = JSON.readValue(metadata.get(MODEL), DiTConfig.class);
+            return Optional.of(new Description(
+                    model,
                     JSON.readValue(metadata.getOrDefault(CLASSES, "[]"), new TypeReference<List<String>>() {}),
-                    metadata.getOrDefault(DIFFUSION, PUBLISHED_DIFFUSION),
-                    metadata.getOrDefault(WEIGHTS, ""));
+                    metadata.getOrDefault(DIFFUSION, publishedDiffusion(model)),
+                    metadata.getOrDefault(WEIGHTS, ""),
+                    profile(file, metadata.getOrDefault(PROFILE, "official")),
+                    metadata.containsKey(SCHEDULE)
+                            ? JSON.readValue(metadata.get(SCHEDULE), DdimSchedule.class)
+                            : DdimSchedule.PUBLISHED));
         } catch (JsonProcessingException e) {
             Throwable reason = e.getCause() instanceof IllegalArgumentException cause ? cause : e;
             throw new FormatException(file, "describes an impossible model: " + reason.getMessage(), e);
         }
+    }
+
+    /** The diffusion of the published DiTs, as far as the network goes along. */
+    static String publishedDiffusion(DiTConfig model) {
+        return model.learnSigma() ? PUBLISHED_DIFFUSION : FIXED_DIFFUSION;
+    }
+
+    private static Profile profile(Path file, String name) throws FormatException {
+        for (Profile profile : Profile.values()) if (profile.name().equalsIgnoreCase(name)) return profile;
+        throw new FormatException(file, "is for the profile \"" + name + "\"; known are official and diffusers");
     }
 
     /**
@@ -94,26 +140,23 @@ public final class DiTCheckpoint {
      * @throws FormatException if the weights are not those of the model that the file describes
      */
     public static DiT open(Path file) throws IOException {
-        DiT network = new DiT(describe(file).model());
-        try (TensorScope scope = new TensorScope()) {
-            StateDict.load(network, Safetensors.read(file));
-            return network;
-        } catch (IllegalArgumentException e) {
-            network.close();
-            throw new FormatException(file, e.getMessage(), e);
-        } catch (IOException | RuntimeException e) {
-            network.close();
-            throw e;
-        }
+        return of(file, describe(file), TensorFile.of(file, Weights.EMA)).open();
+    }
+
+    static DiTWeights of(Path file, Description description, TensorFile tensors) throws FormatException {
+        return new DiTWeights(file, description, tensors.shapes(), tensors::read, Optional.empty());
     }
 
     /** Writes {@code network} so that {@code file} is always whole. */
     public static void write(Path file, DiT network, List<String> classNames, String diffusion, String weights)
             throws IOException {
+        write(file, DiTWeights.of(network, classNames, diffusion, weights));
+    }
+
+    /** Writes {@code weights} so that {@code file} is always whole. */
+    public static void write(Path file, DiTWeights weights) throws IOException {
         try (TensorScope scope = new TensorScope()) {
-            Map<String, Tensor> state = StateDict.of(network);
-            Safetensors.write(
-                    file, state, new Description(network.config(), classNames, diffusion, weights).metadata());
+            Safetensors.write(file, weights.read(), weights.description().metadata());
         }
     }
 }

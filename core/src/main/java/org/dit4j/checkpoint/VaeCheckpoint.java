@@ -1,10 +1,6 @@
 package org.dit4j.checkpoint;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -14,7 +10,6 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
-import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Backend;
@@ -34,9 +29,9 @@ public final class VaeCheckpoint {
     private static final String CONFIG = "config.json";
     private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
     private static final String FP16_WEIGHTS = "diffusion_pytorch_model.fp16.safetensors";
+    private static final String BIN_WEIGHTS = "diffusion_pytorch_model.bin";
     private static final String TAESD_ENCODER = "taesd_encoder.safetensors";
     private static final String TAESD_DECODER = "taesd_decoder.safetensors";
-    private static final long MAX_CONFIG_BYTES = 1 << 20;
 
     private VaeCheckpoint() {}
 
@@ -44,9 +39,9 @@ public final class VaeCheckpoint {
      * Opens, on the CPU and in float32, one of
      * <ul>
      *   <li>a diffusers folder: {@code config.json} of an {@code AutoencoderKL} or {@code AutoencoderTiny} and
-     *       {@code diffusion_pytorch_model.safetensors} (or {@code .fp16.safetensors}),
+     *       {@code diffusion_pytorch_model.safetensors} (or {@code .fp16.safetensors}, {@code .bin}),
      *   <li>a folder with {@code taesd_encoder.safetensors} and {@code taesd_decoder.safetensors},
-     *   <li>one safetensors file of an {@code AutoencoderKL}, under any of the names that {@link VaeKeyNames#current} knows. A
+     *   <li>one safetensors or {@code .pt}, {@code .bin}, {@code .ckpt} file of an {@code AutoencoderKL}, under any of the names that {@link VaeKeyNames#current} knows. A
      *       {@code config.json} beside it is heeded; without one it is Stable Diffusion's in all that shapes do not tell: 32 groups, scale
      *       {@link org.dit4j.vae.LatentScaling#STABLE_DIFFUSION}.
      * </ul>
@@ -78,10 +73,7 @@ public final class VaeCheckpoint {
     /** Writes a diffusers folder, which {@link #open} and diffusers open; makes the folder where there is none. */
     public static void write(Path folder, AutoencoderKl codec) throws IOException {
         Files.createDirectories(folder);
-        byte[] config = new ObjectMapper()
-                .writerWithDefaultPrettyPrinter()
-                .writeValueAsBytes(codec.config().toJson());
-        AtomicFile.write(folder.resolve(CONFIG), channel -> channel.write(ByteBuffer.wrap(config)));
+        JsonFile.write(folder.resolve(CONFIG), codec.config().toJson());
         try (TensorScope scope = new TensorScope()) {
             Safetensors.write(folder.resolve(WEIGHTS), StateDict.of(codec), Map.of("format", "pt"));
         }
@@ -112,28 +104,28 @@ public final class VaeCheckpoint {
     }
 
     private static Path weights(Path folder) throws IOException {
-        for (String name : List.of(WEIGHTS, FP16_WEIGHTS))
+        for (String name : List.of(WEIGHTS, FP16_WEIGHTS, BIN_WEIGHTS))
             if (Files.exists(folder.resolve(name))) return folder.resolve(name);
         throw new NoSuchFileException(
                 folder.resolve(WEIGHTS).toString(), null, "the folder has a config.json, but no weights of this name");
     }
 
     private static AutoencoderKl openKl(Path file, AutoencoderKlConfig given, boolean whole) throws IOException {
-        Safetensors.Header header = Safetensors.header(file);
-        Map<String, String> names = VaeKeyNames.current(header.entries().keySet());
-        AutoencoderKlConfig config = requireFits(file, header, names, given, whole);
+        TensorFile tensors = TensorFile.of(file, Weights.EMA);
+        Map<String, String> names = VaeKeyNames.current(tensors.entries().keySet());
+        AutoencoderKlConfig config = requireFits(file, tensors, names, given, whole);
         AutoencoderKl codec = new AutoencoderKl(config);
-        load(file, codec, names);
+        load(file, tensors, codec, names);
         return codec;
     }
 
     /** Before anything is made of a size that the configuration says: the weights must be of that size. */
     private static AutoencoderKlConfig requireFits(
-            Path file, Safetensors.Header header, Map<String, String> names, AutoencoderKlConfig given, boolean whole)
+            Path file, TensorFile tensors, Map<String, String> names, AutoencoderKlConfig given, boolean whole)
             throws FormatException {
         Map<String, List<Long>> shapes = new LinkedHashMap<>();
         for (Map.Entry<String, String> named : names.entrySet()) {
-            List<Long> shape = header.entries().get(named.getKey()).shape();
+            List<Long> shape = tensors.entries().get(named.getKey()).shape();
             if (shapes.put(named.getValue(), shape) != null)
                 throw new FormatException(
                         file, named.getKey() + " and another tensor both stand for " + named.getValue());
@@ -151,14 +143,15 @@ public final class VaeCheckpoint {
 
     private static LatentCodec openTiny(Path config, Path file) throws IOException {
         try {
-            TaesdConfig.require(readJson(config));
+            TaesdConfig.require(JsonFile.read(config));
         } catch (IllegalArgumentException e) {
             throw new FormatException(config, e.getMessage(), e);
         }
-        TinyAutoencoder codec = new TinyAutoencoder(tinyChannels(file, "encoder.layers.14.weight"));
-        Map<String, String> names = Safetensors.header(file).entries().keySet().stream()
-                .collect(Collectors.toMap(name -> name, name -> name));
-        load(file, codec, names);
+        TensorFile tensors = TensorFile.of(file, Weights.EMA);
+        TinyAutoencoder codec = new TinyAutoencoder(tinyChannels(file, tensors, "encoder.layers.14.weight"));
+        Map<String, String> names =
+                tensors.entries().keySet().stream().collect(Collectors.toMap(name -> name, name -> name));
+        load(file, tensors, codec, names);
         return codec;
     }
 
@@ -168,7 +161,8 @@ public final class VaeCheckpoint {
             if (!Files.exists(file))
                 throw new NoSuchFileException(
                         file.toString(), null, "TAESD is a pair of files, and this one is absent");
-        TinyAutoencoder codec = new TinyAutoencoder(tinyChannels(encoder, "14.weight"));
+        TinyAutoencoder codec =
+                new TinyAutoencoder(tinyChannels(encoder, TensorFile.of(encoder, Weights.EMA), "14.weight"));
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = new LinkedHashMap<>();
             Safetensors.read(encoder)
@@ -180,8 +174,8 @@ public final class VaeCheckpoint {
         return codec;
     }
 
-    private static int tinyChannels(Path file, String key) throws IOException {
-        Safetensors.Entry entry = Safetensors.header(file).entries().get(key);
+    private static int tinyChannels(Path file, TensorFile tensors, String key) throws FormatException {
+        TensorFile.Entry entry = tensors.entries().get(key);
         if (entry == null
                 || entry.shape().size() != 4
                 || entry.shape().get(0) < 1
@@ -190,11 +184,11 @@ public final class VaeCheckpoint {
         return entry.shape().get(0).intValue();
     }
 
-    private static void load(Path file, Module codec, Map<String, String> names) throws IOException {
+    private static void load(Path file, TensorFile source, Module codec, Map<String, String> names) throws IOException {
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = new LinkedHashMap<>();
             // only these: the rest of a Stable Diffusion is gigabytes
-            Safetensors.read(file, names.keySet()).forEach((inFile, tensor) -> {
+            source.read(names.keySet()).forEach((inFile, tensor) -> {
                 String name = names.get(inFile);
                 // in the original code the projections of the attention are 1×1 convolutions
                 boolean convolution = name.contains(".attentions.0.to_") && tensor.dim() == 4;
@@ -215,24 +209,13 @@ public final class VaeCheckpoint {
 
     private static AutoencoderKlConfig readConfig(Path config) throws IOException {
         try {
-            return AutoencoderKlConfig.of(readJson(config));
+            return AutoencoderKlConfig.of(JsonFile.read(config));
         } catch (IllegalArgumentException e) {
             throw new FormatException(config, e.getMessage(), e);
         }
     }
 
     private static String className(Path config) throws IOException {
-        return readJson(config).path("_class_name").asText();
-    }
-
-    private static JsonNode readJson(Path config) throws IOException {
-        if (Files.size(config) > MAX_CONFIG_BYTES)
-            throw new FormatException(
-                    config, "has " + Files.size(config) + " bytes; a configuration has a few hundred");
-        try {
-            return new ObjectMapper().readTree(config.toFile());
-        } catch (JsonProcessingException e) {
-            throw new FormatException(config, "is not JSON: " + e.getOriginalMessage(), e);
-        }
+        return JsonFile.read(config).path("_class_name").asText();
     }
 }

@@ -213,6 +213,25 @@ public final class GaussianDiffusion implements Objective {
                         spacings));
     }
 
+    /**
+     * The diffusion that visits these of the original timesteps; the same object for the same timesteps.
+     *
+     * @param visited rising, each below the number of original timesteps
+     * @throws IllegalArgumentException if they are not
+     */
+    public GaussianDiffusion at(int... visited) {
+        for (int i = 0; i < visited.length; i++)
+            if (visited[i] < (i == 0 ? 0 : visited[i - 1] + 1) || visited[i] >= originalBetas.length)
+                throw new IllegalArgumentException("timestep " + visited[i] + " is number " + i + " of those to visit; "
+                        + "they must rise from 0 or more to below " + originalBetas.length);
+        if (visited.length == 0) throw new IllegalArgumentException("no timestep is to be visited; at least one");
+        // no spacing is written like this
+        return spacings.computeIfAbsent(
+                Arrays.toString(visited),
+                key -> new GaussianDiffusion(
+                        originalBetas, visited.clone(), prediction, variance, lossType, schedule, spacings));
+    }
+
     /** The number of timesteps visited. */
     public int numTimesteps() {
         return timesteps.length;

@@ -13,8 +13,10 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Backend;
@@ -28,8 +30,6 @@ import org.dit4j.torch.Backend;
  * 64 dimensions. The dtypes F4, F6_E2M3 and F6_E3M2, smaller than a byte, are not read.
  */
 public final class Safetensors {
-    private static final String INDEX = ".index.json";
-
     static {
         Backend.configure();
     }
@@ -108,8 +108,16 @@ public final class Safetensors {
         return tensors;
     }
 
-    private static boolean isIndex(Path path) {
-        return path.toString().endsWith(INDEX);
+    /** Whether a path is named like the index of a sharded set: {@code ….index.json}, or as diffusers names variants, {@code ….index.fp16.json}. */
+    public static boolean isIndex(Path path) {
+        return path.toString().matches(".*\\.index(\\.[a-z0-9]+)?\\.json");
+    }
+
+    /** The files of a sharded set, in the order in which its index mentions them. */
+    public static Set<Path> shards(Path index) throws IOException {
+        Set<Path> shards = new LinkedHashSet<>();
+        weightMap(index).values().forEach(shard -> shards.add(index.resolveSibling(shard)));
+        return shards;
     }
 
     private static Map<String, Tensor> readShards(Path index, Map<String, String> weightMap) throws IOException {

@@ -19,6 +19,7 @@ import org.dit4j.torch.Tensors;
  */
 public final class DiT extends Module {
     private final DiTConfig config;
+    private final Profile profile;
     private final TensorScope layers;
     private final Tensor posEmbed;
     private final PatchEmbed patchEmbedder;
@@ -32,20 +33,32 @@ public final class DiT extends Module {
      * is the identity in every block and outputs zero.
      */
     public DiT(DiTConfig config) {
+        this(config, Profile.OFFICIAL);
+    }
+
+    /**
+     * As {@link #DiT(DiTConfig)}, following another code's arithmetic.
+     *
+     * @throws IllegalArgumentException if that code has no such network: diffusers has adaLN-Zero only
+     */
+    public DiT(DiTConfig config, Profile profile) {
+        if (profile == Profile.DIFFUSERS && config.block() != DiTBlock.Kind.ADALN_ZERO)
+            throw new IllegalArgumentException("diffusers has no " + config.block() + " blocks; ADALN_ZERO only");
         this.config = config;
+        this.profile = profile;
         layers = new TensorScope();
         try {
             int d = config.hiddenSize(), p = config.patchSize();
             posEmbed = register_parameter(
                     "pos_embed", SinCosPosition.table(d, config.inputHeight() / p, config.inputWidth() / p), false);
             patchEmbedder = register_module("x_embedder", new PatchEmbed(p, config.inChannels(), d));
-            timestepEmbedder = register_module("t_embedder", new TimestepEmbedder(d));
+            timestepEmbedder = register_module("t_embedder", new TimestepEmbedder(d, profile));
             labelEmbedder = config.numClasses() > 0
                     ? register_module("y_embedder", new LabelEmbedder(config.labelRows(), d))
                     : null;
             blocks = new ModuleArray<>(this, "blocks");
             for (int i = 0; i < config.depth(); i++)
-                blocks.add(config.block().create(d, config.numHeads(), config.mlpHidden()));
+                blocks.add(config.block().create(d, config.numHeads(), config.mlpHidden(), profile));
             finalLayer = register_module(
                     "final_layer",
                     new FinalLayer(
@@ -68,6 +81,10 @@ public final class DiT extends Module {
 
     public DiTConfig config() {
         return config;
+    }
+
+    public Profile profile() {
+        return profile;
     }
 
     /**

@@ -60,12 +60,12 @@ public abstract sealed class DiTBlock extends Module {
         }
 
         /** The only place that maps a configuration to a class. */
-        DiTBlock create(int hiddenSize, int numHeads, int mlpHidden) {
+        DiTBlock create(int hiddenSize, int numHeads, int mlpHidden, Profile profile) {
             return switch (this) {
                 case IN_CONTEXT -> new InContext(hiddenSize, numHeads, mlpHidden);
                 case CROSS_ATTENTION -> new WithCrossAttention(hiddenSize, numHeads, mlpHidden);
                 case ADALN -> new AdaLn(hiddenSize, numHeads, mlpHidden);
-                case ADALN_ZERO -> new AdaLnZero(hiddenSize, numHeads, mlpHidden);
+                case ADALN_ZERO -> new AdaLnZero(hiddenSize, numHeads, mlpHidden, profile.mlpNormEps());
             };
         }
     }
@@ -153,8 +153,10 @@ public abstract sealed class DiTBlock extends Module {
         private final Attention attn;
         private final Mlp mlp;
         private final LinearImpl modulation;
+        private final double mlpNormEps;
 
-        AdaLnZero(int hiddenSize, int numHeads, int mlpHidden) {
+        AdaLnZero(int hiddenSize, int numHeads, int mlpHidden, double mlpNormEps) {
+            this.mlpNormEps = mlpNormEps;
             attn = register_module("attn", new Attention(hiddenSize, numHeads));
             mlp = register_module("mlp", new Mlp(hiddenSize, mlpHidden));
             modulation = new ModuleArray<LinearImpl>(this, "adaLN_modulation")
@@ -167,7 +169,8 @@ public abstract sealed class DiTBlock extends Module {
             Tensor shiftMsa = m.get(0), scaleMsa = m.get(1), gateMsa = m.get(2);
             Tensor shiftMlp = m.get(3), scaleMlp = m.get(4), gateMlp = m.get(5);
             x = x.add(attn.forward(modulate(plain(x), shiftMsa, scaleMsa)).mul(gateMsa.unsqueeze(1)));
-            return x.add(mlp.forward(modulate(plain(x), shiftMlp, scaleMlp)).mul(gateMlp.unsqueeze(1)));
+            return x.add(mlp.forward(modulate(plain(x, mlpNormEps), shiftMlp, scaleMlp))
+                    .mul(gateMlp.unsqueeze(1)));
         }
 
         @Override

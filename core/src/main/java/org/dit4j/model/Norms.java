@@ -9,7 +9,7 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.torch.TensorScope;
 
-/** LayerNorm as DiT uses it, with ε = 1e-6, and the modulation that follows it. */
+/** LayerNorm as DiT uses it, with ε = 1e-6 where nothing else is said, and the modulation that follows it. */
 final class Norms {
     private static final double EPS = 1e-6;
 
@@ -17,7 +17,12 @@ final class Norms {
 
     /** (N, T, D) → (N, T, D) without scale and shift of its own: the conditioning brings them. */
     static Tensor plain(Tensor x) {
-        return torch.layer_norm(x, new long[] {x.size(-1)}, new TensorOptional(), new TensorOptional(), EPS, true);
+        return plain(x, EPS);
+    }
+
+    /** As {@link #plain(Tensor)} with another ε. */
+    static Tensor plain(Tensor x, double eps) {
+        return torch.layer_norm(x, new long[] {x.size(-1)}, new TensorOptional(), new TensorOptional(), eps, true);
     }
 
     /** With learned scale and shift, for the designs that are not modulated. */

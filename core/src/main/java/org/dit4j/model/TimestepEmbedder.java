@@ -18,8 +18,10 @@ import org.dit4j.torch.Tensors;
 public final class TimestepEmbedder extends Module {
     private final LinearImpl first;
     private final LinearImpl second;
+    private final Profile profile;
 
-    TimestepEmbedder(int hiddenSize) {
+    TimestepEmbedder(int hiddenSize, Profile profile) {
+        this.profile = profile;
         ModuleArray<LinearImpl> mlp = new ModuleArray<>(this, "mlp");
         first = mlp.put("0", Layers.linear(DiTConfig.FREQUENCIES, hiddenSize));
         second = mlp.put("2", Layers.linear(hiddenSize, hiddenSize));
@@ -36,14 +38,14 @@ public final class TimestepEmbedder extends Module {
     /** (N) timesteps, fractional ones too → (N, D). */
     public Tensor forward(Tensor t) {
         return second.forward(torch.silu(first.forward(
-                sinusoids(t, DiTConfig.FREQUENCIES).to(first.weight().scalar_type()))));
+                sinusoids(t, DiTConfig.FREQUENCIES, profile).to(first.weight().scalar_type()))));
     }
 
     /**
      * (N) → (N, width) in float32: cosines, then sines, of t · 10000^(−k/(width/2)). The reference computes this in float32 whatever the
-     * dtype of the network, and divides by width/2 (diffusers divides by width/2 − 1).
+     * dtype of the network; diffusers divides by width/2 − 1.
      */
-    static Tensor sinusoids(Tensor t, int width) {
+    static Tensor sinusoids(Tensor t, int width, Profile profile) {
         int half = width / 2;
         Tensor exponents = torch.arange(
                 new Scalar(half),
@@ -53,7 +55,7 @@ public final class TimestepEmbedder extends Module {
                 new BoolOptional());
         Tensor frequencies = exponents
                 .mul(new Scalar(-Math.log(10000)))
-                .div(new Scalar(half))
+                .div(new Scalar(profile.frequencyDivisor(half)))
                 .exp();
         Tensor angles = t.to(ScalarType.Float).unsqueeze(1).mul(frequencies.unsqueeze(0));
         return Tensors.cat(1, angles.cos(), angles.sin());

@@ -14,6 +14,7 @@ import org.dit4j.torch.TensorScope;
  * which the published DiTs live. Parameters have the current names and the order of diffusers' {@code AutoencoderKL}.
  */
 public final class AutoencoderKl extends Module implements LatentCodec {
+    private final TensorScope layers;
     private final AutoencoderKlConfig config;
     final KlEncoder encoder;
     private final KlDecoder decoder;
@@ -24,12 +25,19 @@ public final class AutoencoderKl extends Module implements LatentCodec {
     public AutoencoderKl(AutoencoderKlConfig config) {
         this.config = config;
         long c = config.latentChannels();
-        encoder = register_module("encoder", new KlEncoder(config));
-        decoder = register_module("decoder", new KlDecoder(config));
-        quantConv =
-                config.quantConv() ? register_module("quant_conv", Layers.conv2d(2 * c, 2 * c, 1, 1, 0, true)) : null;
-        postQuantConv =
-                config.postQuantConv() ? register_module("post_quant_conv", Layers.conv2d(c, c, 1, 1, 0, true)) : null;
+        layers = new TensorScope();
+        try {
+            encoder = register_module("encoder", new KlEncoder(config));
+            decoder = register_module("decoder", new KlDecoder(config));
+            quantConv = config.quantConv()
+                    ? register_module("quant_conv", Layers.conv2d(2 * c, 2 * c, 1, 1, 0, true))
+                    : null;
+            postQuantConv = config.postQuantConv()
+                    ? register_module("post_quant_conv", Layers.conv2d(c, c, 1, 1, 0, true))
+                    : null;
+        } finally {
+            layers.suspend();
+        }
     }
 
     /** What this network was built from. */
@@ -92,7 +100,9 @@ public final class AutoencoderKl extends Module implements LatentCodec {
 
     @Override
     public void close() {
+        if (isNull()) return;
         Weights.free(this);
         super.close();
+        layers.close();
     }
 }

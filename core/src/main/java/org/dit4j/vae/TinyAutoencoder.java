@@ -25,6 +25,7 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
     /** Latents are squeezed into (−3, 3) before they are decoded. */
     private static final double LATENT_MAGNITUDE = 3;
 
+    private final TensorScope layers;
     private final int latentChannels;
     private final Sequence encoder, decoder;
 
@@ -33,15 +34,20 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
         if (latentChannels < 1 || latentChannels > 1024)
             throw new IllegalArgumentException("latentChannels is " + latentChannels + "; from 1 to 1024");
         this.latentChannels = latentChannels;
-        encoder = register_module("encoder", new Sequence());
-        encoder.conv(3, WIDTH, 1, true).blocks(1);
-        for (int i = 0; i < 3; i++) encoder.conv(WIDTH, WIDTH, 2, false).blocks(3);
-        encoder.conv(WIDTH, latentChannels, 1, true);
-        decoder = register_module("decoder", new Sequence());
-        decoder.conv(latentChannels, WIDTH, 1, true).then(Tensor::relu);
-        for (int i = 0; i < 3; i++)
-            decoder.blocks(3).then(TinyAutoencoder::twice).conv(WIDTH, WIDTH, 1, false);
-        decoder.blocks(1).conv(WIDTH, 3, 1, true);
+        layers = new TensorScope();
+        try {
+            encoder = register_module("encoder", new Sequence());
+            encoder.conv(3, WIDTH, 1, true).blocks(1);
+            for (int i = 0; i < 3; i++) encoder.conv(WIDTH, WIDTH, 2, false).blocks(3);
+            encoder.conv(WIDTH, latentChannels, 1, true);
+            decoder = register_module("decoder", new Sequence());
+            decoder.conv(latentChannels, WIDTH, 1, true).then(Tensor::relu);
+            for (int i = 0; i < 3; i++)
+                decoder.blocks(3).then(TinyAutoencoder::twice).conv(WIDTH, WIDTH, 1, false);
+            decoder.blocks(1).conv(WIDTH, 3, 1, true);
+        } finally {
+            layers.suspend();
+        }
     }
 
     private static Tensor twice(Tensor x) {
@@ -104,8 +110,10 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
 
     @Override
     public void close() {
+        if (isNull()) return;
         Weights.free(this);
         super.close();
+        layers.close();
     }
 
     /** Layers in a row, numbered as in the checkpoint, where those without parameters have a number too. */

@@ -30,7 +30,7 @@ class DiTBlockTest {
     }
 
     private static DiTBlock random(DiTBlock.Kind kind) {
-        DiTBlock block = kind.create(D, HEADS, HIDDEN);
+        DiTBlock block = kind.create(D, HEADS, HIDDEN, Profile.OFFICIAL);
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             block.to(ScalarType.Double, false);

@@ -1,0 +1,98 @@
+package org.dit4j.cli;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.checkpoint.Conversion;
+import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTShapes;
+import org.dit4j.checkpoint.DiTWeights;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+@Command(
+        name = "convert",
+        mixinStandardHelpOptions = true,
+        sortOptions = false,
+        description = {
+            "Writes a model's weights in another format: .safetensors, .pt as the published scripts open it, or a folder as diffusers opens it.",
+            "Nothing is overwritten."
+        },
+        footer = {
+            "",
+            "For example:",
+            "  dit convert DiT-XL-2-256x256.pt dit-xl-2.safetensors",
+            "  dit convert results/000-DiT-S-4 dit-s-4.pt --dtype fp16",
+            "  dit convert DiT-XL-2-256x256.pt dit-xl-2-256 --vae ema"
+        })
+final class ConvertCommand implements Callable<Integer> {
+    @Parameters(
+            index = "0",
+            paramLabel = "FROM",
+            description =
+                    "A run folder, a checkpoint's folder, a .pt or .safetensors file, a diffusers folder, or a name"
+                            + " as on Hugging Face's hub, in the local cache.")
+    private Path from;
+
+    @Parameters(index = "1", paramLabel = "TO", description = "A .safetensors or .pt file, or a folder for diffusers.")
+    private Path to;
+
+    @Option(
+            names = "--dtype",
+            converter = Names.Dtypes.class,
+            completionCandidates = Names.Dtypes.class,
+            paramLabel = "NAME",
+            description = "Round the weights: ${COMPLETION-CANDIDATES}. Default: as they are.")
+    private ScalarType dtype;
+
+    @Option(
+            names = "--vae",
+            paramLabel = "PATH",
+            description =
+                    "An autoencoder to put into a diffusers folder: ema, mse, or a path. Default: the one that comes"
+                            + " along with FROM, if one does.")
+    private Path vae;
+
+    @Mixin
+    private final OpenFlags open = new OpenFlags();
+
+    @Option(names = "--json", description = "Print one JSON object.")
+    private boolean json;
+
+    @Spec
+    private CommandSpec spec;
+
+    @Override
+    public Integer call() throws IOException {
+        DiTWeights written = Failure.as(
+                ExitCode.CHECKPOINT, () -> Conversion.convert(from, to, open.options(vae), Optional.ofNullable(dtype)));
+        Description description = written.description();
+        PrintWriter out = spec.commandLine().getOut();
+        if (json) {
+            Map<String, Object> result = new LinkedHashMap<>();
+            result.put("written", to.toString());
+            result.put("format", Names.flag(Conversion.Format.of(to)));
+            result.put("model", DiTShapes.name(description.model()));
+            result.put("parameters", description.model().parameters());
+            out.println(new ObjectMapper().writeValueAsString(result));
+        } else out.println(to);
+        out.flush();
+        boolean diffusers = Conversion.Format.of(to) == Conversion.Format.DIFFUSERS;
+        if (diffusers && vae == null && written.vae().isEmpty())
+            spec.commandLine()
+                    .getErr()
+                    .println("dit: without an autoencoder diffusers opens the parts of " + to
+                            + ", but not the pipeline; add one with --vae");
+        return ExitCode.DONE.code;
+    }
+}

@@ -1,0 +1,96 @@
+package org.dit4j.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.checkpoint.DiTWeights;
+import org.dit4j.model.DiT;
+import org.dit4j.model.DiTConfig;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ConvertCommandTest {
+    private static final DiTConfig SMALL =
+            DiTConfig.of("DiT-S/2").withInputSize(8, 8).withClasses(2, 0.1).withTrunk(64, 1, 4);
+
+    @TempDir
+    private Path folder;
+
+    private Path model;
+
+    @BeforeEach
+    void write() throws IOException {
+        model = folder.resolve("model.safetensors");
+        DiT network = new DiT(SMALL);
+        DiTCheckpoint.write(model, DiTWeights.of(network, List.of("star", "heart"), "EMA after 3 steps"));
+        network.close();
+    }
+
+    private static JsonNode inspect(String... args) throws IOException {
+        CommandRun run = CommandRun.of(args);
+        assertEquals(0, run.exitCode(), run.err());
+        return new ObjectMapper().readTree(run.out());
+    }
+
+    @Test
+    void inspectSaysWhatAFileHolds() throws IOException {
+        JsonNode found = inspect("inspect", model.toString(), "--json");
+        assertEquals(
+                "a DiT of width 64, depth 1 and patch size 2, input 4 × 8 × 8, 2 classes",
+                found.get("guess").asText());
+        assertEquals("heart", found.get("classes").get(1).asText());
+        assertEquals("pos_embed", found.get("tensors").get(0).get("name").asText());
+        assertEquals(64, found.get("files").get(0).get("sha256").asText().length());
+        CommandRun text = CommandRun.of("inspect", model.toString());
+        assertTrue(text.out().contains("EMA after 3 steps"), text.out());
+        assertTrue(text.out().contains("blocks.0.attn.qkv.weight               float32   [192, 64]"), text.out());
+    }
+
+    @Test
+    void convertsThereAndBack() throws IOException {
+        Path pt = folder.resolve("model.pt"), diffusers = folder.resolve("pipeline");
+        CommandRun first = CommandRun.of("convert", model.toString(), pt.toString());
+        assertEquals(0, first.exitCode(), first.err());
+        CommandRun second = CommandRun.of("convert", pt.toString(), diffusers.toString(), "--num-heads", "4");
+        assertEquals(0, second.exitCode(), second.err());
+        assertTrue(second.err().contains("--vae"), "says that the pipeline is not whole");
+        CommandRun third = CommandRun.of(
+                "convert",
+                diffusers.toString(),
+                folder.resolve("half.safetensors").toString(),
+                "--dtype",
+                "fp16");
+        assertEquals(0, third.exitCode(), third.err());
+        JsonNode found = inspect("inspect", folder.resolve("half.safetensors").toString(), "--json");
+        assertEquals("diffusers", found.get("profile").asText());
+        assertEquals("float16", found.get("tensors").get(3).get("dtype").asText());
+    }
+
+    @Test
+    void nothingIsOverwritten() throws IOException {
+        Path pt = folder.resolve("model.pt");
+        Files.writeString(pt, "precious");
+        CommandRun run = CommandRun.of("convert", model.toString(), pt.toString());
+        assertEquals(2, run.exitCode());
+        assertEquals("precious", Files.readString(pt));
+        assertTrue(run.err().contains("nothing is overwritten"), run.err());
+    }
+
+    @Test
+    void aWidthThatNoPublishedModelHasNeedsItsHeads() {
+        Path pt = folder.resolve("model.pt");
+        CommandRun.of("convert", model.toString(), pt.toString());
+        CommandRun run = CommandRun.of(
+                "convert", pt.toString(), folder.resolve("again.safetensors").toString());
+        assertEquals(5, run.exitCode());
+        assertTrue(run.err().contains("number of attention heads"), run.err());
+    }
+}

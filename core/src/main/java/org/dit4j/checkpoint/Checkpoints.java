@@ -1,0 +1,93 @@
+package org.dit4j.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.dit4j.io.FormatException;
+import org.dit4j.torch.Backend;
+import org.dit4j.vae.LatentCodec;
+
+/** One way to open whatever holds a DiT. Nothing is ever downloaded. */
+public final class Checkpoints {
+    static {
+        Backend.configure();
+    }
+
+    private Checkpoints() {}
+
+    /**
+     * Finds the weights that a path means, checks that they are a model's, and reads nothing more yet:
+     * <ul>
+     *   <li>a run folder or its {@code checkpoints} (the newest one), or the folder of one checkpoint,
+     *   <li>a safetensors file that dit4j wrote,
+     *   <li>a {@code .pt} or safetensors file with the published names: {@link OfficialCheckpoint},
+     *   <li>the folder of a diffusers pipeline: {@link DiffusersFolder},
+     *   <li>a name as on Hugging Face's hub, {@code facebook/DiT-XL-2-256}, if it is in the local cache: {@link HubCache}.
+     * </ul>
+     *
+     * @throws FormatException if a file is damaged, or is not what it should be
+     * @throws NoSuchFileException if there is nothing, saying what to give or to fetch
+     */
+    public static DiTWeights open(Path path, OpenOptions options) throws IOException {
+        Path found = HubCache.ofEnvironment().resolve(path);
+        DiTWeights weights = Files.isDirectory(found) ? openFolder(found, options) : openFile(found, options);
+        return options.profile().map(weights::withProfile).orElse(weights);
+    }
+
+    private static DiTWeights openFile(Path file, OpenOptions options) throws IOException {
+        TensorFile tensors = TensorFile.of(file, options.weights());
+        Optional<DiTCheckpoint.Description> ours = DiTCheckpoint.describe(file, tensors.metadata());
+        return ours.isPresent()
+                ? DiTCheckpoint.of(file, ours.get(), tensors)
+                : OfficialCheckpoint.read(file, tensors, options.numHeads());
+    }
+
+    private static DiTWeights openFolder(Path folder, OpenOptions options) throws IOException {
+        return isDiffusers(folder, options) ? DiffusersFolder.read(folder) : openFile(file(folder, options), options);
+    }
+
+    private static boolean isDiffusers(Path folder, OpenOptions options) {
+        return !Files.exists(folder.resolve(name(options))) && DiffusersFolder.isOne(folder);
+    }
+
+    private static String name(OpenOptions options) {
+        return options.weights() == Weights.EMA ? TrainState.EMA : TrainState.MODEL;
+    }
+
+    /** The file of weights that a path means: itself, or the one in a folder. */
+    static Path file(Path path, OpenOptions options) throws IOException {
+        if (!Files.isDirectory(path)) return path;
+        if (isDiffusers(path, options)) return DiffusersFolder.weights(path);
+        if (Files.exists(path.resolve(name(options)))) return path.resolve(name(options));
+        Path checkpoints = Files.isDirectory(path.resolve("checkpoints")) ? path.resolve("checkpoints") : path;
+        return TrainState.latest(checkpoints)
+                .map(newest -> newest.resolve(name(options)))
+                .orElseThrow(() -> new FormatException(
+                        path,
+                        "holds no checkpoint; give a run folder, a checkpoint's folder (with " + TrainState.EMA
+                                + "), a diffusers pipeline's folder (with model_index.json), or a file"));
+    }
+
+    /**
+     * Opens an autoencoder: what {@link VaeCheckpoint#open} takes, a diffusers pipeline's folder (its {@code vae}), {@code ema} or
+     * {@code mse} for the two that were published for DiT, or another name as on Hugging Face's hub, in the local cache.
+     *
+     * <p>Call it outside any step's scope; the caller closes the codec.
+     */
+    public static LatentCodec openVae(Path path) throws IOException {
+        HubCache hub = HubCache.ofEnvironment();
+        Path found = hub.resolve(Files.exists(path) ? path : published(path));
+        boolean pipeline = Files.isDirectory(found.resolve("vae")) && !Files.exists(found.resolve("config.json"));
+        return VaeCheckpoint.open(pipeline ? found.resolve("vae") : found);
+    }
+
+    private static Path published(Path name) {
+        return switch (name.toString()) {
+            case "ema" -> Path.of("stabilityai", "sd-vae-ft-ema");
+            case "mse" -> Path.of("stabilityai", "sd-vae-ft-mse");
+            default -> name;
+        };
+    }
+}

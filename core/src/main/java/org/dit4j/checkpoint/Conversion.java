@@ -1,0 +1,73 @@
+package org.dit4j.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.torch.Backend;
+
+/** From any format to any other. */
+public final class Conversion {
+    static {
+        Backend.configure();
+    }
+
+    /** What can be written. */
+    public enum Format {
+        /** A file that says which model it holds. */
+        SAFETENSORS,
+        /** A state dict as the published scripts open it. */
+        PT,
+        /** A pipeline's folder as diffusers opens it. */
+        DIFFUSERS;
+
+        /** The format that a path's ending asks for: {@code .safetensors}, {@code .pt}, {@code .pth} or {@code .bin}, else a folder. */
+        public static Format of(Path path) {
+            String name = path.getFileName().toString().toLowerCase(Locale.ROOT);
+            if (name.endsWith(".safetensors")) return SAFETENSORS;
+            if (name.matches(".*\\.(pt|pth|bin)")) return PT;
+            if (name.matches(".*\\.(ckpt|npz|npy|onnx|gguf|pkl|th)"))
+                throw new IllegalArgumentException(path + ": no format to write; .safetensors, .pt, or a folder");
+            return DIFFUSERS;
+        }
+    }
+
+    private Conversion() {}
+
+    /**
+     * Writes what {@link Checkpoints#open} finds at {@code from} to {@code to}, in the format of its ending. Dtypes stay as they are unless
+     * another is asked for. A diffusers folder gets the autoencoder of the options, or the one that came along. A {@code .pt} has no place
+     * for the names of classes, nor for a profile.
+     *
+     * @param dtype of the weights written; empty keeps what the file has
+     * @return what was written
+     * @throws IllegalArgumentException if there is something at {@code to}
+     */
+    public static DiTWeights convert(Path from, Path to, OpenOptions options, Optional<ScalarType> dtype)
+            throws IOException {
+        requireFree(to);
+        DiTWeights opened = Checkpoints.open(from, options);
+        DiTWeights weights = dtype.isPresent() ? opened.to(dtype.get()) : opened;
+        if (to.toAbsolutePath().getParent() != null)
+            Files.createDirectories(to.toAbsolutePath().getParent());
+        switch (Format.of(to)) {
+            case SAFETENSORS -> DiTCheckpoint.write(to, weights);
+            case PT -> OfficialCheckpoint.write(to, weights);
+            case DIFFUSERS ->
+                DiffusersFolder.write(to, weights, options.vae().isPresent() ? options.vae() : weights.vae());
+        }
+        return weights;
+    }
+
+    private static void requireFree(Path to) throws IOException {
+        if (!Files.exists(to)) return;
+        if (Files.isDirectory(to))
+            try (Stream<Path> inside = Files.list(to)) {
+                if (inside.findAny().isEmpty()) return;
+            }
+        throw new IllegalArgumentException(to + " is there already, and nothing is overwritten; name another");
+    }
+}

@@ -1,0 +1,124 @@
+package org.dit4j.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.diffusion.DdimSchedule;
+import org.dit4j.io.FormatException;
+import org.dit4j.model.DiT;
+import org.dit4j.model.Profile;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+
+/**
+ * The weights of a DiT in a file, found to fit a model but not read yet: what every format is opened as and written from. They have the
+ * published names and the file's dtypes.
+ */
+public final class DiTWeights {
+    static {
+        Backend.configure();
+    }
+
+    /** Reads the tensors of a file under the published names, in any order, into the scope around the call. */
+    @FunctionalInterface
+    interface Reader {
+        Map<String, Tensor> read() throws IOException;
+    }
+
+    private final Description description;
+    private final Reader reader;
+    private final Optional<Path> vae;
+
+    /**
+     * @param path for messages
+     * @param shapes of the tensors, by published name
+     * @param vae where the autoencoder is that the file brought along
+     * @throws FormatException if the shapes are not those of the model described
+     */
+    DiTWeights(Path path, Description description, Map<String, List<Long>> shapes, Reader reader, Optional<Path> vae)
+            throws FormatException {
+        this(description, reader, vae);
+        try {
+            DiTShapes.requireFit(description.model(), shapes);
+        } catch (IllegalArgumentException e) {
+            throw new FormatException(path, e.getMessage(), e);
+        }
+    }
+
+    private DiTWeights(Description description, Reader reader, Optional<Path> vae) {
+        this.description = description;
+        this.reader = reader;
+        this.vae = vae;
+    }
+
+    /** The weights of a network, which stays the caller's, trained on the published diffusion. */
+    public static DiTWeights of(DiT network, List<String> classNames, String origin) {
+        return of(network, classNames, DiTCheckpoint.publishedDiffusion(network.config()), origin);
+    }
+
+    /**
+     * The weights of a network, which stays the caller's.
+     *
+     * @param diffusion what it was trained to undo, as {@code GaussianDiffusion.text} writes it
+     * @param origin how the weights came about, for people
+     */
+    public static DiTWeights of(DiT network, List<String> classNames, String diffusion, String origin) {
+        Description description = new Description(
+                network.config(), classNames, diffusion, origin, network.profile(), DdimSchedule.PUBLISHED);
+        return new DiTWeights(description, () -> StateDict.of(network), Optional.empty());
+    }
+
+    /** The model, its classes, and how the weights came about. */
+    public Description description() {
+        return description;
+    }
+
+    /** The autoencoder that the file brought along, as {@link Checkpoints#openVae} takes it. */
+    public Optional<Path> vae() {
+        return vae;
+    }
+
+    /** The tensors on the CPU by published name, in the order of the state dict, in the scope around the call. */
+    public Map<String, Tensor> read() throws IOException {
+        Map<String, Tensor> read = reader.read();
+        Map<String, Tensor> ordered = new LinkedHashMap<>(); // safetensors do not keep the order
+        DiTShapes.of(description.model()).keySet().forEach(name -> ordered.put(name, read.get(name)));
+        return ordered;
+    }
+
+    /** The same following another code's arithmetic. */
+    DiTWeights withProfile(Profile profile) {
+        return new DiTWeights(description.withProfile(profile), reader, vae);
+    }
+
+    /** The same rounded to another dtype. */
+    public DiTWeights to(ScalarType dtype) {
+        return new DiTWeights(
+                description,
+                () -> {
+                    Map<String, Tensor> tensors = reader.read();
+                    tensors.replaceAll((name, tensor) -> tensor.to(dtype));
+                    return tensors;
+                },
+                vae);
+    }
+
+    /** A network with these weights in float32, on the CPU. Call it outside any step's scope; the caller closes the network. */
+    public DiT open() throws IOException {
+        DiT network = new DiT(description.model(), description.profile());
+        try (TensorScope scope = new TensorScope()) {
+            StateDict.load(network, read());
+            return network;
+        } catch (IOException | RuntimeException e) {
+            network.close();
+            throw e;
+        }
+    }
+}

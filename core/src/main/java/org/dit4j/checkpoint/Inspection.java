@@ -1,0 +1,145 @@
+package org.dit4j.checkpoint;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.io.FormatException;
+import org.dit4j.io.Safetensors;
+import org.dit4j.io.TorchFile;
+
+/**
+ * What lies in a file of tensors, without reading them.
+ *
+ * @param format "safetensors", "sharded safetensors" or "torch"
+ * @param guess what it seems to be, in a few words
+ * @param model the DiT that it holds, if it does
+ * @param files with their sizes and digests
+ * @param tensors in the order of the file, all of them, under the names in the file
+ * @param metadata of safetensors; of a training checkpoint the script's flags; else empty
+ */
+public record Inspection(
+        String format,
+        String guess,
+        Optional<Description> model,
+        List<HashedFile> files,
+        List<NamedTensor> tensors,
+        Map<String, String> metadata) {
+    /** SHA-256 of the files that everyone has → what they are. */
+    private static final Map<String, String> PUBLISHED = Map.of(
+            "9ec1876e4c03471bca126663a30e2d1b20610b6d2f87850a39a36f25cc685521",
+            "the published DiT-XL-2-256x256.pt",
+            "a1d993488569e928462932c8c38a0760b874d166399b14414135bd9c42df5815",
+            "the published autoencoder sd-vae-ft-mse",
+            "1b4889b6b1d4ce7ae320a02dedaeff1780ad77d415ea0d744b476155c6377ddc",
+            "the published autoencoder sd-vae-ft-mse");
+
+    /** A file, its length and its SHA-256 in hex. */
+    public record HashedFile(String path, long bytes, String sha256) {}
+
+    /** A tensor that was not read; {@code dtype} in lower case as Python's torch calls it. */
+    public record NamedTensor(String name, String dtype, List<Long> shape) {}
+
+    /** How many numbers there are. */
+    public long numel() {
+        return tensors.stream()
+                .mapToLong(tensor -> tensor.shape().stream().reduce(1L, (a, b) -> a * b))
+                .sum();
+    }
+
+    /**
+     * Looks into what {@link Checkpoints#open} takes, or any other file of tensors.
+     *
+     * @throws FormatException if a file is damaged
+     */
+    public static Inspection of(Path path, OpenOptions options) throws IOException {
+        Path file = Checkpoints.file(HubCache.ofEnvironment().resolve(path), options);
+        boolean torch = TensorFile.isTorch(file), index = Safetensors.isIndex(file);
+        List<NamedTensor> tensors = new ArrayList<>();
+        Map<String, String> metadata = new LinkedHashMap<>();
+        if (torch) collect(TorchFile.inspect(file), "", tensors, metadata);
+        else {
+            TensorFile opened = TensorFile.of(file, options.weights());
+            opened.entries()
+                    .forEach((name, entry) -> tensors.add(
+                            new NamedTensor(name, python(entry.dtype().name()), entry.shape())));
+            metadata.putAll(opened.metadata());
+        }
+        List<HashedFile> files = new ArrayList<>();
+        files.add(hashed(file));
+        if (index) for (Path shard : Safetensors.shards(file)) files.add(hashed(shard));
+        Optional<Description> model;
+        String guess;
+        try {
+            model = Optional.of(Checkpoints.open(path, options).description());
+            guess = guess(model.get());
+        } catch (FormatException e) {
+            model = Optional.empty();
+            List<String> names = tensors.stream().map(NamedTensor::name).toList();
+            guess = VaeKeyNames.current(names).isEmpty() ? "no DiT: " + e.getMessage() : "an autoencoder";
+        }
+        String published = PUBLISHED.get(files.get(0).sha256());
+        return new Inspection(
+                torch ? "torch" : index ? "sharded safetensors" : "safetensors",
+                published == null ? guess : published + ", " + guess,
+                model,
+                files,
+                tensors,
+                metadata);
+    }
+
+    private static String guess(Description description) {
+        String classes = description.model().numClasses() == 0
+                ? "unconditional"
+                : description.model().numClasses() + " classes";
+        return DiTShapes.name(description.model()) + ", input "
+                + description.model().inChannels() + " × " + description.model().inputHeight() + " × "
+                + description.model().inputWidth() + ", " + classes;
+    }
+
+    /** Tensors by their place, and the script's flags. */
+    private static void collect(Object value, String place, List<NamedTensor> tensors, Map<String, String> metadata) {
+        String prefix = place.isEmpty() ? "" : place + ".";
+        if (value instanceof TorchFile.TensorInfo info)
+            tensors.add(new NamedTensor(place, python(info.dtype().name()), info.shape()));
+        else if (value instanceof Map<?, ?> map)
+            map.forEach((key, item) -> collect(item, prefix + key, tensors, metadata));
+        else if (value instanceof TorchFile.Namespace namespace)
+            namespace.fields().forEach((key, item) -> metadata.put(prefix + key, String.valueOf(item)));
+        else if (value instanceof List<?> list)
+            for (int i = 0; i < list.size(); i++) collect(list.get(i), prefix + i, tensors, metadata);
+        else if (value instanceof TorchFile.Tuple tuple) collect(tuple.items(), place, tensors, metadata);
+    }
+
+    private static String python(String dtype) {
+        return switch (dtype) {
+            case "Float" -> "float32";
+            case "Half" -> "float16";
+            case "Double" -> "float64";
+            case "Byte" -> "uint8";
+            case "Char" -> "int8";
+            case "Short" -> "int16";
+            case "Int" -> "int32";
+            case "Long" -> "int64";
+            default -> dtype.toLowerCase(Locale.ROOT);
+        };
+    }
+
+    private static HashedFile hashed(Path file) throws IOException {
+        MessageDigest digest = Digests.sha256();
+        byte[] buffer = new byte[1 << 16];
+        try (InputStream in = Files.newInputStream(file)) {
+            for (int read; (read = in.read(buffer)) >= 0; ) digest.update(buffer, 0, read);
+        }
+        return new HashedFile(file.toString(), Files.size(file), HexFormat.of().formatHex(digest.digest()));
+    }
+}

@@ -1,0 +1,50 @@
+package org.dit4j.checkpoint;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.dit4j.io.AtomicFile;
+import org.dit4j.io.FormatException;
+
+/** Small JSON files beside weights. */
+final class JsonFile {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final long MAX_BYTES = 1 << 20;
+
+    private JsonFile() {}
+
+    /** @throws FormatException if the file is no JSON object, or far too large for one */
+    static JsonNode read(Path file) throws IOException {
+        if (Files.size(file) > MAX_BYTES)
+            throw new FormatException(file, "has " + Files.size(file) + " bytes; a configuration has a few thousand");
+        try {
+            JsonNode node = JSON.readTree(Files.readAllBytes(file));
+            if (!node.isObject()) throw new FormatException(file, "is not a JSON object");
+            return node;
+        } catch (JsonProcessingException e) {
+            throw new FormatException(file, "is not JSON: " + e.getOriginalMessage(), e);
+        }
+    }
+
+    /** A positive whole number. */
+    static int integer(Path file, JsonNode object, String key, int absent) throws FormatException {
+        JsonNode value = object.get(key);
+        if (value == null || value.isNull()) return absent;
+        if (!value.canConvertToInt() || !value.isIntegralNumber() || value.asInt() < 1)
+            throw new FormatException(file, key + " is " + value + "; it must be a positive whole number");
+        return value.asInt();
+    }
+
+    /** Writes a file whole or not at all. */
+    static void write(Path file, JsonNode node) throws IOException {
+        byte[] bytes = JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(node);
+        AtomicFile.write(file, channel -> {
+            ByteBuffer buffer = ByteBuffer.wrap(bytes);
+            while (buffer.hasRemaining()) channel.write(buffer);
+        });
+    }
+}

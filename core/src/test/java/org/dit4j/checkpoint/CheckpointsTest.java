@@ -1,0 +1,256 @@
+package org.dit4j.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.NativeObjects;
+import org.dit4j.RecipeWeights;
+import org.dit4j.io.FormatException;
+import org.dit4j.io.Safetensors;
+import org.dit4j.io.TorchFile;
+import org.dit4j.model.DiT;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.model.Profile;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+
+class CheckpointsTest {
+    private static final DiTConfig SMALL =
+            DiTConfig.of("DiT-S/2").withInputSize(8, 8).withClasses(3, 0.1).withTrunk(32, 2, 4);
+    private static final OpenOptions FOUR_HEADS = OpenOptions.DEFAULT.withNumHeads(4);
+    private static final String HUB_NAME = "facebook/DiT-XL-2-256";
+
+    private static DiT network;
+
+    @TempDir
+    Path folder;
+
+    @BeforeAll
+    static void make() {
+        network = new DiT(SMALL);
+        try (TensorScope scope = new TensorScope()) {
+            RecipeWeights.fill(StateDict.of(network), 6);
+            // as averaging leaves it: no longer the computed table
+            StateDict.of(network).get("pos_embed").mul_(new Scalar(1.0001));
+        }
+    }
+
+    @AfterAll
+    static void free() {
+        network.close();
+    }
+
+    private static DiTWeights weights() {
+        return DiTWeights.of(network, List.of(), "");
+    }
+
+    private static void assertSame(DiTWeights opened) throws IOException {
+        assertEquals(SMALL, opened.description().model());
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> expected = StateDict.of(network), actual = opened.read();
+            assertEquals(List.copyOf(expected.keySet()), List.copyOf(actual.keySet()), "the order is the state dict's");
+            expected.forEach((name, tensor) -> assertTrue(tensor.equal(actual.get(name)), name));
+        }
+    }
+
+    @Test
+    void everyFileOpensWhateverItIsCalled() throws IOException {
+        Path ours = folder.resolve("ours"), pt = folder.resolve("theirs");
+        DiTCheckpoint.write(ours, weights());
+        OfficialCheckpoint.write(pt, weights());
+        assertSame(Checkpoints.open(ours, OpenOptions.DEFAULT));
+        assertSame(Checkpoints.open(pt, FOUR_HEADS));
+        try (TensorScope scope = new TensorScope()) {
+            Safetensors.write(folder.resolve("bare.safetensors"), StateDict.of(network), Map.of());
+        }
+        assertSame(Checkpoints.open(folder.resolve("bare.safetensors"), FOUR_HEADS));
+    }
+
+    @Test
+    void prefixesAndWrappingsComeOff() throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> renamed = new LinkedHashMap<>();
+            StateDict.of(network).forEach((name, tensor) -> renamed.put("module._orig_mod." + name, tensor));
+            TorchFile.write(folder.resolve("a.pt"), Map.of("state_dict", renamed, "epoch", 3L));
+            renamed.put("module.pos_embed", renamed.get("module._orig_mod.pos_embed"));
+            TorchFile.write(folder.resolve("b.pt"), renamed);
+        }
+        assertSame(Checkpoints.open(folder.resolve("a.pt"), FOUR_HEADS));
+        assertRefused(
+                "stand for the same weight",
+                FormatException.class,
+                () -> Checkpoints.open(folder.resolve("b.pt"), FOUR_HEADS));
+    }
+
+    @Test
+    void aRunFolderMeansItsNewestAveragedWeights() throws IOException {
+        Path run = folder.resolve("000-run"), checkpoints = run.resolve("checkpoints");
+        Files.createDirectories(checkpoints);
+        DiT other = new DiT(SMALL);
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, String> metadata = weights().description().metadata();
+            TrainState.save(
+                    checkpoints,
+                    7,
+                    Map.of(
+                            TrainState.EMA, new TrainState.Part(StateDict.of(network), metadata),
+                            TrainState.MODEL, new TrainState.Part(StateDict.of(other), metadata),
+                            TrainState.OPTIMIZER, new TrainState.Part(Map.of(), Map.of())),
+                    Map.of(),
+                    new TrainState.Retention(1, 0));
+        }
+        for (Path path : List.of(run, checkpoints, checkpoints.resolve("step-0000007")))
+            assertSame(Checkpoints.open(path, OpenOptions.DEFAULT));
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> trained = Checkpoints.open(run, OpenOptions.DEFAULT.withWeights(Weights.MODEL))
+                    .read();
+            assertTrue(StateDict.of(other).get("x_embedder.proj.weight").equal(trained.get("x_embedder.proj.weight")));
+        }
+        other.close();
+    }
+
+    @Test
+    void theProfileIsKeptUnlessAnotherIsAskedFor() throws IOException {
+        DiT diffusers = new DiT(SMALL, Profile.DIFFUSERS);
+        Path file = folder.resolve("model.safetensors");
+        DiTCheckpoint.write(file, DiTWeights.of(diffusers, List.of(), ""));
+        diffusers.close();
+        assertEquals(
+                Profile.DIFFUSERS,
+                Checkpoints.open(file, OpenOptions.DEFAULT).description().profile());
+        DiT opened = Checkpoints.open(file, OpenOptions.DEFAULT.withProfile(Profile.OFFICIAL))
+                .open();
+        assertEquals(Profile.OFFICIAL, opened.profile());
+        opened.close();
+    }
+
+    @Test
+    void whatIsNoModelIsRefusedWithWhatToGive() throws IOException {
+        assertRefused("holds no checkpoint", FormatException.class, () -> open(folder));
+        assertRefused("no such file", NoSuchFileException.class, () -> open(folder.resolve("nothing.pt")));
+        try (TensorScope scope = new TensorScope()) {
+            TorchFile.write(folder.resolve("one.pt"), torch.ones(1));
+            TorchFile.write(folder.resolve("list.pt"), List.of(1L));
+            TorchFile.write(folder.resolve("mixed.pt"), Map.of("a", torch.ones(1), "epoch", 3L));
+            TorchFile.write(folder.resolve("resnet.pt"), Map.of("fc.weight", torch.ones(1)));
+        }
+        assertRefused("one tensor", FormatException.class, () -> open(folder.resolve("one.pt")));
+        assertRefused("a list", FormatException.class, () -> open(folder.resolve("list.pt")));
+        assertRefused("not a tensor", FormatException.class, () -> open(folder.resolve("mixed.pt")));
+        assertRefused("no DiT", FormatException.class, () -> open(folder.resolve("resnet.pt")));
+        Files.write(folder.resolve("short"), new byte[] {1, 2});
+        assertThrows(FormatException.class, () -> open(folder.resolve("short")));
+        assertRefused("{model, ema, opt, args}", FormatException.class, () -> {
+            try (TensorScope scope = new TensorScope()) {
+                OfficialTraining.read(folder.resolve("resnet.pt"), OptionalInt.empty());
+            }
+        });
+    }
+
+    @Test
+    void openingAndClosingFreesAllItMakes() throws IOException {
+        Path ours = folder.resolve("ours"), pt = folder.resolve("theirs");
+        DiTCheckpoint.write(ours, weights());
+        OfficialCheckpoint.write(pt, weights());
+        Executable once = () -> {
+            Checkpoints.open(ours, OpenOptions.DEFAULT).open().close();
+            Checkpoints.open(pt, FOUR_HEADS).open().close();
+        };
+        assertFreed(once);
+    }
+
+    private static void assertFreed(Executable once) throws IOException {
+        try {
+            once.execute(); // what is made once stays
+            long before = NativeObjects.settled();
+            once.execute();
+            assertEquals(before, Pointer.totalCount());
+        } catch (IOException | RuntimeException e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @Test
+    void aNameOfTheHubIsFoundInTheCache() throws IOException {
+        Path repository = folder.resolve("hub/models--facebook--DiT-XL-2-256"),
+                snapshot = repository.resolve("snapshots/abc123");
+        Files.createDirectories(repository.resolve("refs"));
+        Files.writeString(repository.resolve("refs/main"), "abc123");
+        HubCache hub = HubCache.of(Map.of("HF_HOME", folder.toString())::get, Path.of("/nowhere"));
+        assertEquals(folder.resolve("hub"), hub.folder());
+        assertRefused("hf download " + HUB_NAME, NoSuchFileException.class, () -> hub.resolve(Path.of(HUB_NAME)));
+
+        DiT computed = new DiT(SMALL);
+        DiffusersFolder.write(snapshot, DiTWeights.of(computed, List.of(), ""), Optional.empty());
+        computed.close();
+        assertRefused("not whole", NoSuchFileException.class, () -> hub.resolve(Path.of(HUB_NAME)));
+        Files.createDirectories(snapshot.resolve("vae"));
+        Files.writeString(snapshot.resolve("vae/diffusion_pytorch_model.bin"), "");
+        assertEquals(snapshot, hub.resolve(Path.of(HUB_NAME)));
+        assertEquals(SMALL, open(hub.resolve(Path.of(HUB_NAME))).description().model());
+        // what exists is what is meant
+        assertEquals(folder, hub.resolve(folder));
+    }
+
+    @Test
+    void whatIsNotInTheCacheIsNamedWithSizesAndDigests() {
+        HubCache hub = new HubCache(folder);
+        assertRefused("2,700,611,775 bytes", NoSuchFileException.class, () -> hub.resolve(Path.of(HUB_NAME)));
+        assertRefused(
+                "a1d993488569e928462932c8c38a0760b874d166399b14414135bd9c42df5815",
+                NoSuchFileException.class,
+                () -> hub.resolve(Path.of("stabilityai/sd-vae-ft-mse")));
+        assertRefused("hf download who/knows", NoSuchFileException.class, () -> hub.resolve(Path.of("who/knows")));
+        assertRefused("no such file", NoSuchFileException.class, () -> hub.resolve(Path.of("who/knows.pt")));
+        assertRefused("no such file", NoSuchFileException.class, () -> hub.resolve(Path.of("../who/knows")));
+    }
+
+    @Test
+    void aCommitThatLeadsElsewhereIsRefused() throws IOException {
+        Files.createDirectories(folder.resolve("models--a--b/refs"));
+        Files.writeString(folder.resolve("models--a--b/refs/main"), "../../../../etc");
+        assertRefused("commit", FormatException.class, () -> new HubCache(folder).resolve(Path.of("a/b")));
+    }
+
+    @Test
+    void theCacheIsWhereTheEnvironmentSays() {
+        Path home = Path.of("home");
+        assertEquals(
+                Path.of("x"),
+                HubCache.of(Map.of("HF_HUB_CACHE", "x", "HF_HOME", "y")::get, home)
+                        .folder());
+        assertEquals(
+                Path.of("home/.cache/huggingface/hub"),
+                HubCache.of(Map.<String, String>of()::get, home).folder());
+    }
+
+    private static DiTWeights open(Path path) throws IOException {
+        return Checkpoints.open(path, OpenOptions.DEFAULT);
+    }
+
+    private static void assertRefused(String reason, Class<? extends IOException> type, Executable call) {
+        String message = assertThrows(type, call).getMessage();
+        assertTrue(message.contains(reason), message);
+    }
+}

@@ -1,0 +1,256 @@
+package org.dit4j.checkpoint;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.RecipeWeights;
+import org.dit4j.diffusion.DdimSchedule;
+import org.dit4j.diffusion.GaussianDiffusion.Prediction;
+import org.dit4j.diffusion.NoiseSchedule;
+import org.dit4j.io.FormatException;
+import org.dit4j.io.Safetensors;
+import org.dit4j.io.TorchFile;
+import org.dit4j.model.DiT;
+import org.dit4j.model.DiTBlock;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.model.Profile;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+
+class DiffusersFolderTest {
+    private static final DiTConfig SMALL =
+            DiTConfig.of("DiT-S/2").withInputSize(8, 8).withClasses(3, 0.1).withTrunk(32, 2, 4);
+    private static final String WEIGHTS = "transformer/diffusion_pytorch_model.safetensors";
+
+    private static DiT network;
+
+    @TempDir
+    Path folder;
+
+    @BeforeAll
+    static void make() {
+        network = new DiT(SMALL);
+        try (TensorScope scope = new TensorScope()) {
+            RecipeWeights.fill(StateDict.of(network), 4);
+        }
+    }
+
+    @AfterAll
+    static void free() {
+        network.close();
+    }
+
+    @BeforeEach
+    void write() throws IOException {
+        DiffusersFolder.write(folder, DiTWeights.of(network, List.of("ant", "bee", "cat"), ""), Optional.empty());
+    }
+
+    @Test
+    void aWrittenFolderOpensAsTheSameNetwork() throws IOException {
+        DiTWeights weights = DiffusersFolder.read(folder);
+        assertEquals(SMALL, weights.description().model());
+        assertEquals(Profile.DIFFUSERS, weights.description().profile());
+        assertEquals(DdimSchedule.PUBLISHED, weights.description().schedule());
+        assertEquals(List.of("ant", "bee", "cat"), weights.description().classNames());
+        assertSame(weights);
+        assertSame(DiffusersFolder.read(folder.resolve("transformer")));
+    }
+
+    @Test
+    void variantsOfTheWeightsOpen() throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = Safetensors.read(folder.resolve(WEIGHTS));
+            Files.delete(folder.resolve(WEIGHTS));
+            TorchFile.write(folder.resolve("transformer/diffusion_pytorch_model.bin"), tensors);
+            assertSame(DiffusersFolder.read(folder));
+            Files.delete(folder.resolve("transformer/diffusion_pytorch_model.bin"));
+
+            Map<String, Tensor> half = new LinkedHashMap<>(tensors);
+            half.replaceAll((name, tensor) -> tensor.to(ScalarType.Half));
+            Path fp16 = folder.resolve("transformer/diffusion_pytorch_model.fp16.safetensors");
+            Safetensors.write(fp16, half, Map.of());
+            assertEquals(
+                    ScalarType.Half,
+                    DiffusersFolder.read(folder)
+                            .read()
+                            .get("pos_embed")
+                            .scalar_type()
+                            .intern());
+            Files.delete(fp16);
+
+            writeShards(tensors);
+            assertSame(DiffusersFolder.read(folder));
+        }
+    }
+
+    private void writeShards(Map<String, Tensor> tensors) throws IOException {
+        Map<String, Tensor> first = new LinkedHashMap<>(), second = new LinkedHashMap<>();
+        StringBuilder map = new StringBuilder();
+        tensors.forEach((name, tensor) -> {
+            boolean inFirst = first.size() <= second.size();
+            (inFirst ? first : second).put(name, tensor);
+            map.append(map.isEmpty() ? "" : ",")
+                    .append("\"" + name + "\":\"" + (inFirst ? "one" : "two") + ".safetensors\"");
+        });
+        Safetensors.write(folder.resolve("transformer/one.safetensors"), first, Map.of());
+        Safetensors.write(folder.resolve("transformer/two.safetensors"), second, Map.of());
+        Files.writeString(folder.resolve(WEIGHTS + ".index.json"), "{\"weight_map\":{" + map + "}}");
+    }
+
+    @Test
+    void filesOfTheOlderClassOpen() throws IOException {
+        change("transformer/config.json", text -> text.replace("DiTTransformer2DModel", "Transformer2DModel"));
+        assertSame(DiffusersFolder.read(folder));
+        change("transformer/config.json", text -> text.replaceAll("\"norm_type\".*,", ""));
+        assertRefused("norm_type is null; a DiT's is \"ada_norm_zero\"");
+    }
+
+    @Test
+    void theFirstBlocksEmbeddersStandForAll() throws IOException {
+        String key = "transformer_blocks.1.norm1.emb.class_embedder.embedding_table.weight";
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = Safetensors.read(folder.resolve(WEIGHTS));
+            assertEquals(null, DiTKeyNames.differingCopy(tensors, 2));
+            tensors.put(key, tensors.get(key).add(new Scalar(1)));
+            assertEquals(key, DiTKeyNames.differingCopy(tensors, 2));
+            Safetensors.write(folder.resolve(WEIGHTS), tensors, Map.of());
+        }
+        assertSame(DiffusersFolder.read(folder));
+    }
+
+    @Test
+    void aConfigurationThatTheWeightsContradictIsRefused() throws IOException {
+        for (String[] wrong : new String[][] {
+            {"\"patch_size\" : 2", "\"patch_size\" : 4", "patch_size is 4"},
+            {"\"num_layers\" : 2", "\"num_layers\" : 3", "missing transformer_blocks.2."},
+            {"\"num_layers\" : 2", "\"num_layers\" : 1", "unexpected transformer_blocks.1."},
+            {"\"num_layers\" : 2", "\"num_layers\" : 2000000000", "too few"},
+            {"\"attention_head_dim\" : 8", "\"attention_head_dim\" : 16", "64"},
+            {"\"num_embeds_ada_norm\" : 3", "\"num_embeds_ada_norm\" : 1000", "num_embeds_ada_norm is 1000"},
+            {"\"out_channels\" : 8", "\"out_channels\" : 4", "out_channels is 4"},
+            {"\"sample_size\" : 8", "\"sample_size\" : 7", "sample_size 7"},
+            {"\"sample_size\" : 8", "\"sample_size\" : 2000000000", "at most"},
+            {"\"sample_size\" : 8", "\"sample_size\" : \"8\"", "positive whole number"},
+            {"1.0E-5", "1.0E-6", "norm_eps"},
+            {"gelu-approximate", "geglu", "activation_fn"},
+            {"DiTTransformer2DModel", "UNet2DModel", "UNet2DModel"}
+        }) {
+            String before = Files.readString(folder.resolve("transformer/config.json"));
+            assertTrue(before.contains(wrong[0]), before);
+            change("transformer/config.json", text -> text.replace(wrong[0], wrong[1]));
+            assertRefused(wrong[2]);
+            change("transformer/config.json", text -> before);
+        }
+    }
+
+    @Test
+    void namesOfClassesThatDoNotExistAreRefusedAndMissingOnesNumbered() throws IOException {
+        change("model_index.json", text -> text.replace("\"1\" : \"bee\",", ""));
+        assertEquals(
+                List.of("ant", "1", "cat"),
+                DiffusersFolder.read(folder).description().classNames());
+        change("model_index.json", text -> text.replace("\"2\"", "\"3\""));
+        assertRefused("id2label names class 3");
+    }
+
+    @Test
+    void itsScheduleIsHeeded() throws IOException {
+        String file = "scheduler/scheduler_config.json", before = Files.readString(folder.resolve(file));
+        change(
+                file,
+                text -> text.replace("\"linear\"", "\"scaled_linear\"")
+                        .replace("\"steps_offset\" : 0", "\"steps_offset\" : 1")
+                        .replace("\"epsilon\"", "\"v_prediction\""));
+        DdimSchedule expected = new DdimSchedule(1000, NoiseSchedule.QUAD, 1e-4, 0.02, Prediction.VELOCITY, 1, false);
+        DiTWeights weights = DiffusersFolder.read(folder);
+        assertEquals(expected, weights.description().schedule());
+        // and survives in a file of ours
+        DiTCheckpoint.write(folder.resolve("model.safetensors"), weights);
+        assertEquals(weights.description(), DiTCheckpoint.describe(folder.resolve("model.safetensors")));
+        for (String[] wrong : new String[][] {
+            {"\"set_alpha_to_one\" : true", "\"set_alpha_to_one\" : false", "set_alpha_to_one"},
+            {"\"leading\"", "\"trailing\"", "trailing"},
+            {"DDIMScheduler", "PNDMScheduler", "PNDMScheduler"},
+            {"\"linear\"", "\"sigmoid\"", "sigmoid"},
+            {"\"beta_end\" : 0.02", "\"beta_end\" : 2", "beta"}
+        }) {
+            assertTrue(before.contains(wrong[0]), before);
+            change(file, text -> before.replace(wrong[0], wrong[1]));
+            assertRefused(wrong[2]);
+        }
+    }
+
+    @Test
+    void whatIsAbsentOrDamagedIsNamed() throws IOException {
+        Files.writeString(folder.resolve("transformer/config.json"), "[1]");
+        assertRefused("not a JSON object");
+        Files.delete(folder.resolve(WEIGHTS));
+        DiffusersFolder.write(folder, DiTWeights.of(network, List.of(), ""), Optional.empty());
+        Files.delete(folder.resolve(WEIGHTS));
+        assertTrue(assertThrows(NoSuchFileException.class, () -> DiffusersFolder.read(folder))
+                .getMessage()
+                .contains("no weights"));
+    }
+
+    @Test
+    void whatDiffusersHasNotIsNotWritten() {
+        for (DiTConfig config : List.of(
+                SMALL.withBlock(DiTBlock.Kind.ADALN),
+                SMALL.withInputSize(8, 16),
+                SMALL.withClasses(3, 0),
+                SMALL.withClasses(0, 0))) {
+            DiT other = new DiT(config);
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> DiffusersFolder.write(folder, DiTWeights.of(other, List.of(), ""), Optional.empty()));
+            other.close();
+        }
+        DiT moved = new DiT(SMALL);
+        try (TensorScope scope = new TensorScope()) {
+            StateDict.of(moved).get("pos_embed").add_(new Scalar(0.1));
+        }
+        String message = assertThrows(
+                        IllegalArgumentException.class,
+                        () -> DiffusersFolder.write(folder, DiTWeights.of(moved, List.of(), ""), Optional.empty()))
+                .getMessage();
+        assertTrue(message.contains("pos_embed is not the table"), message);
+        moved.close();
+    }
+
+    private void change(String file, UnaryOperator<String> change) throws IOException {
+        Files.writeString(folder.resolve(file), change.apply(Files.readString(folder.resolve(file))));
+    }
+
+    private void assertRefused(String reason) {
+        Executable read = () -> DiffusersFolder.read(folder);
+        String message = assertThrows(FormatException.class, read).getMessage();
+        assertTrue(message.contains(reason), message);
+    }
+
+    private static void assertSame(DiTWeights weights) throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> expected = StateDict.of(network), actual = weights.read();
+            assertEquals(expected.keySet(), actual.keySet());
+            expected.forEach((name, tensor) -> assertTrue(tensor.equal(actual.get(name)), name));
+        }
+    }
+}
