@@ -73,7 +73,7 @@ class DiTPipelineTest {
 
     /** A fresh network predicts zero for every class; this one does not. */
     private static DiT random(DiTConfig config) {
-        DiT random = new DiT(config);
+        DiT random = config.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(random), 3);
         }

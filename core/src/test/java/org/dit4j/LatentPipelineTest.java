@@ -26,8 +26,11 @@ class LatentPipelineTest {
 
     @BeforeAll
     static void make() {
-        network = new DiT(
-                DiTConfig.of("DiT-S/2").withInputSize(4, 4).withInChannels(4).withClasses(2, 0.1));
+        network = DiTConfig.of("DiT-S/2")
+                .withInputSize(4, 4)
+                .withInChannels(4)
+                .withClasses(2, 0.1)
+                .network();
         codec = new TinyAutoencoder(4);
         latents().decodedBy(codec).sample(REQUEST); // warms up, so that leaks are leaks
     }

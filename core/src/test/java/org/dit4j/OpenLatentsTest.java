@@ -55,7 +55,7 @@ class OpenLatentsTest {
         diffusers = folder.resolve("diffusers");
         writeVae(vae, 4);
         writeVae(otherVae, 8);
-        DiT network = new DiT(SMALL);
+        DiT network = SMALL.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(network), 8);
         }

@@ -74,7 +74,7 @@ final class BenchCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         Device chosen = Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
         double[] milliseconds = new double[repeats];
-        try (DiT network = new DiT(DiTConfig.of(model))) {
+        try (DiT network = DiTConfig.of(model).network()) {
             try (TensorScope scope = new TensorScope()) {
                 network.to(chosen, false);
             }

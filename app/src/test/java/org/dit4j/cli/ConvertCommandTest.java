@@ -29,7 +29,7 @@ class ConvertCommandTest {
     @BeforeEach
     void write() throws IOException {
         model = folder.resolve("model.safetensors");
-        DiT network = new DiT(SMALL);
+        DiT network = SMALL.network();
         DiTCheckpoint.write(model, DiTWeights.of(network, List.of("star", "heart"), "EMA after 3 steps"));
         network.close();
     }

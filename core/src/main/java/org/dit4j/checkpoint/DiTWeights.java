@@ -112,7 +112,7 @@ public final class DiTWeights {
 
     /** A network with these weights in float32, on the CPU. Call it outside any step's scope; the caller closes the network. */
     public DiT open() throws IOException {
-        DiT network = new DiT(description.model(), description.profile());
+        DiT network = description.model().network(description.profile());
         try (TensorScope scope = new TensorScope()) {
             StateDict.load(network, read());
             return network;

@@ -49,9 +49,8 @@ public final class Surgery {
         if (oldLabels.isEmpty())
             throw new IllegalArgumentException("no class is left; a model without classes cannot be made of one with");
         double dropout = old.hasNullLabel() ? old.labelDropout() : 0;
-        DiT network = new DiT(
-                old.withClasses(oldLabels.size(), dropout),
-                weights.description().profile());
+        DiT network = old.withClasses(oldLabels.size(), dropout)
+                .network(weights.description().profile());
         return filled(network, weights, (name, kept, fresh) -> {
             if (!name.equals("y_embedder.embedding_table.weight")) return kept;
             List<Tensor> rows = new ArrayList<>();
@@ -76,7 +75,7 @@ public final class Surgery {
     public static DiT withInputSize(DiTWeights weights, int height, int width, Positions positions) throws IOException {
         DiTConfig old = weights.description().model();
         DiTConfig config = old.withInputSize(height, width);
-        DiT network = new DiT(config, weights.description().profile());
+        DiT network = config.network(weights.description().profile());
         return filled(network, weights, (name, kept, fresh) -> {
             if (!name.equals("pos_embed")) return kept;
             return positions == Positions.COMPUTED ? fresh : interpolated(kept, old, config);
@@ -127,7 +126,7 @@ public final class Surgery {
                 wanted.hasNullLabel(),
                 "there is no row to start from");
         boolean sameClasses = wanted.numClasses() == old.numClasses();
-        DiT network = new DiT(wanted, given.profile());
+        DiT network = wanted.network(given.profile());
         return filled(network, weights, (name, kept, fresh) -> {
             if (name.equals("pos_embed")) return interpolated(kept, old, wanted);
             if (!name.equals("y_embedder.embedding_table.weight") || sameClasses) return kept;

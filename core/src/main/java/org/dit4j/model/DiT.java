@@ -28,20 +28,8 @@ public final class DiT extends Module {
     private final ModuleArray<DiTBlock> blocks;
     private final FinalLayer finalLayer;
 
-    /**
-     * A network with fresh weights, initialised as published from LibTorch's generator ({@code torch.manual_seed}): a fresh adaLN-Zero model
-     * is the identity in every block and outputs zero.
-     */
-    public DiT(DiTConfig config) {
-        this(config, Profile.OFFICIAL);
-    }
-
-    /**
-     * As {@link #DiT(DiTConfig)}, following another code's arithmetic.
-     *
-     * @throws IllegalArgumentException if that code has no such network: diffusers has adaLN-Zero only
-     */
-    public DiT(DiTConfig config, Profile profile) {
+    /** @see DiTConfig#network(Profile) */
+    DiT(DiTConfig config, Profile profile) {
         if (profile == Profile.DIFFUSERS && config.block() != DiTBlock.Kind.ADALN_ZERO)
             throw new IllegalArgumentException("diffusers has no " + config.block() + " blocks; ADALN_ZERO only");
         this.config = config;

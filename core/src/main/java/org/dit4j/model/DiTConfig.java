@@ -242,6 +242,24 @@ public record DiTConfig(
                 kind);
     }
 
+    /**
+     * A network with fresh weights, on the CPU, initialised as published from LibTorch's generator ({@code torch.manual_seed}): a fresh
+     * adaLN-Zero model is the identity in every block and outputs zero. The caller closes it. Networks are made here and not by a
+     * constructor: {@code new} would touch JavaCPP before its memory limits are set.
+     */
+    public DiT network() {
+        return network(Profile.OFFICIAL);
+    }
+
+    /**
+     * As {@link #network()}, following another code's arithmetic.
+     *
+     * @throws IllegalArgumentException if that code has no such network: diffusers has adaLN-Zero only
+     */
+    public DiT network(Profile profile) {
+        return new DiT(this, profile);
+    }
+
     /** T, the number of image tokens. */
     public int tokens() {
         return (inputHeight / patchSize) * (inputWidth / patchSize);

@@ -61,7 +61,7 @@ public final class Trainer implements AutoCloseable {
         this.diffusion = diffusion;
         device = Backend.device(config.device());
         torch.manual_seed(config.seed());
-        network = onDevice(new DiT(config.model()));
+        network = onDevice(config.model().network());
         parameters = new FlatParameters(network);
         optimizer = new AdamW(parameters, config.weightDecay());
         ema = new Ema(parameters);
@@ -125,7 +125,7 @@ public final class Trainer implements AutoCloseable {
 
     /** A network without weights of its own: its parameters are views of the flat average. */
     private DiT averaged(Tensor average) {
-        DiT averaged = onDevice(new DiT(config.model()));
+        DiT averaged = onDevice(config.model().network());
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             Map<String, Tensor> views = parameters.views(average);

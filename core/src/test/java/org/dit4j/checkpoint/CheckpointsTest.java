@@ -46,7 +46,7 @@ class CheckpointsTest {
 
     @BeforeAll
     static void make() {
-        network = new DiT(SMALL);
+        network = SMALL.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(network), 6);
             // as averaging leaves it: no longer the computed table
@@ -105,7 +105,7 @@ class CheckpointsTest {
     void aRunFolderMeansItsNewestAveragedWeights() throws IOException {
         Path run = folder.resolve("000-run"), checkpoints = run.resolve("checkpoints");
         Files.createDirectories(checkpoints);
-        DiT other = new DiT(SMALL);
+        DiT other = SMALL.network();
         try (TensorScope scope = new TensorScope()) {
             Map<String, String> metadata = weights().description().metadata();
             TrainState.save(
@@ -130,7 +130,7 @@ class CheckpointsTest {
 
     @Test
     void theProfileIsKeptUnlessAnotherIsAskedFor() throws IOException {
-        DiT diffusers = new DiT(SMALL, Profile.DIFFUSERS);
+        DiT diffusers = SMALL.network(Profile.DIFFUSERS);
         Path file = folder.resolve("model.safetensors");
         DiTCheckpoint.write(file, DiTWeights.of(diffusers, List.of(), ""));
         diffusers.close();
@@ -201,7 +201,7 @@ class CheckpointsTest {
         assertEquals(folder.resolve("hub"), hub.folder());
         assertRefused("hf download " + HUB_NAME, NoSuchFileException.class, () -> hub.resolve(Path.of(HUB_NAME)));
 
-        DiT computed = new DiT(SMALL);
+        DiT computed = SMALL.network();
         DiffusersFolder.write(snapshot, DiTWeights.of(computed, List.of(), ""), Optional.empty());
         computed.close();
         assertRefused("not whole", NoSuchFileException.class, () -> hub.resolve(Path.of(HUB_NAME)));

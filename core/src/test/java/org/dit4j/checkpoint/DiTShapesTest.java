@@ -27,7 +27,7 @@ class DiTShapesTest {
         for (DiTConfig config : List.of(
                 SMALL.withBlock(kind),
                 SMALL.withBlock(kind).withClasses(0, 0).withLearnSigma(false).withInputSize(16, 32))) {
-            DiT network = new DiT(config);
+            DiT network = config.network();
             List<String> expected = new ArrayList<>(), actual = new ArrayList<>();
             try (TensorScope scope = new TensorScope()) {
                 StateDict.of(network)

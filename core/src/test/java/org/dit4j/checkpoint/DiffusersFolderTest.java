@@ -48,7 +48,7 @@ class DiffusersFolderTest {
 
     @BeforeAll
     static void make() {
-        network = new DiT(SMALL);
+        network = SMALL.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(network), 4);
         }
@@ -218,13 +218,13 @@ class DiffusersFolderTest {
                 SMALL.withInputSize(8, 16),
                 SMALL.withClasses(3, 0),
                 SMALL.withClasses(0, 0))) {
-            DiT other = new DiT(config);
+            DiT other = config.network();
             assertThrows(
                     IllegalArgumentException.class,
                     () -> DiffusersFolder.write(folder, DiTWeights.of(other, List.of(), ""), Optional.empty()));
             other.close();
         }
-        DiT moved = new DiT(SMALL);
+        DiT moved = SMALL.network();
         try (TensorScope scope = new TensorScope()) {
             StateDict.of(moved).get("pos_embed").add_(new Scalar(0.1));
         }

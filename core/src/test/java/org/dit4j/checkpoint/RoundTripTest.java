@@ -53,7 +53,7 @@ class RoundTripTest {
         List<String> classes = IntStream.range(0, config.numClasses())
                 .mapToObj(label -> "class " + label)
                 .toList();
-        DiT network = new DiT(config);
+        DiT network = config.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(network), 5);
         }

@@ -32,7 +32,7 @@ class SurgeryTest {
 
     @BeforeAll
     static void make() {
-        network = new DiT(SMALL);
+        network = SMALL.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(network), 7);
         }

@@ -62,7 +62,7 @@ class DiTBlockTest {
     @Test
     void everyBlockOfAFreshAdaLnZeroModelIsTheIdentityAndNoBlockOfTheOthersIs() {
         for (DiTBlock.Kind kind : DiTBlock.Kind.values())
-            try (DiT network = new DiT(new DiTConfig(4, 4, 2, 3, D, 2, HEADS, 2, 3, 0.1, true, kind));
+            try (DiT network = new DiTConfig(4, 4, 2, 3, D, 2, HEADS, 2, 3, 0.1, true, kind).network();
                     TensorScope scope = new TensorScope();
                     NoGradGuard noGrad = new NoGradGuard()) {
                 for (DiTBlock block : network.blocks()) {

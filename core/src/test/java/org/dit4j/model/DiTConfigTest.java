@@ -57,7 +57,7 @@ class DiTConfigTest {
             TINY.withBlock(kind).withClasses(5, 0),
             TINY.withBlock(kind).withLearnSigma(false)
         })
-            try (DiT network = new DiT(config);
+            try (DiT network = config.network();
                     TensorScope scope = new TensorScope()) {
                 long counted = StateDict.of(network).values().stream()
                         .mapToLong(tensor -> tensor.numel())

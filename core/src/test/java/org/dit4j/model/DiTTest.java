@@ -31,7 +31,7 @@ class DiTTest {
 
     /** Every parameter random, so that nothing is zero that a fresh network has at zero. */
     static DiT randomNetwork(DiTConfig config) {
-        DiT network = new DiT(config);
+        DiT network = config.network();
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             StateDict.of(network).forEach((name, tensor) -> {
@@ -56,7 +56,7 @@ class DiTTest {
     @ParameterizedTest
     @EnumSource(DiTBlock.Kind.class)
     void aFreshNetworkOutputsExactlyZero(DiTBlock.Kind kind) {
-        try (DiT network = new DiT(TINY.withBlock(kind));
+        try (DiT network = TINY.withBlock(kind).network();
                 TensorScope scope = new TensorScope()) {
             Tensor out = network.forward(noise(TINY, 2), times(0, 700), labels(1, 5));
             assertEquals(
@@ -114,7 +114,7 @@ class DiTTest {
     @Test
     void unpatchifyInvertsPatchify() {
         DiTConfig config = TINY.withLearnSigma(false);
-        try (DiT network = new DiT(config);
+        try (DiT network = config.network();
                 TensorScope scope = new TensorScope()) {
             Tensor image = noise(config, 2); // (N, c, h·p, w·p)
             Tensor tokens =
@@ -156,7 +156,7 @@ class DiTTest {
 
     @Test
     void latentsOfAnotherSizeAreRefused() {
-        try (DiT network = new DiT(TINY);
+        try (DiT network = TINY.network();
                 TensorScope scope = new TensorScope()) {
             String message = assertThrows(
                             IllegalArgumentException.class,
@@ -168,8 +168,8 @@ class DiTTest {
 
     @Test
     void weightsThatDoNotFitAreListed() {
-        try (DiT small = new DiT(TINY);
-                DiT wide = new DiT(TINY.withTrunk(36, 2, 3));
+        try (DiT small = TINY.network();
+                DiT wide = TINY.withTrunk(36, 2, 3).network();
                 TensorScope scope = new TensorScope()) {
             var weights = new java.util.LinkedHashMap<>(StateDict.of(wide));
             weights.remove("blocks.1.mlp.fc2.bias");

@@ -64,7 +64,7 @@ class TransformerGoldenTest {
     }
 
     private static DiT network(String folder) {
-        DiT network = new DiT(config(folder));
+        DiT network = config(folder).network();
         try (TensorScope scope = new TensorScope()) {
             StateDict.load(network, Golden.tensors(folder + "/weights.safetensors"));
         }
@@ -203,7 +203,7 @@ class TransformerGoldenTest {
         Map<String, String> metadata = Golden.metadata(path);
         int dash = file.lastIndexOf('-');
         DiTConfig config = DiTConfig.of(file.substring(0, dash) + "/" + file.substring(dash + 1));
-        try (DiT network = new DiT(sized(config, path));
+        try (DiT network = sized(config, path).network();
                 TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             RecipeWeights.fill(StateDict.of(network), Long.parseLong(metadata.get("seed")));
@@ -263,7 +263,7 @@ class TransformerGoldenTest {
         String name = entry.substring(0, entry.length() - " shapes".length());
         List<String> expected = new ArrayList<>();
         configs.get(entry).properties().forEach(shape -> expected.add(shape.getKey() + " " + shape.getValue()));
-        try (DiT network = new DiT(DiTConfig.of(name));
+        try (DiT network = DiTConfig.of(name).network();
                 TensorScope scope = new TensorScope()) {
             List<String> actual = new ArrayList<>();
             StateDict.of(network)

@@ -135,19 +135,20 @@ class SamplingGoldenTest {
     private static DiT network(String folder) {
         JsonNode json = Golden.json(folder + "/config.json");
         int size = json.get("input_size").asInt();
-        DiT network = new DiT(new DiTConfig(
-                size,
-                size,
-                json.get("patch_size").asInt(),
-                json.get("in_channels").asInt(),
-                json.get("hidden_size").asInt(),
-                json.get("depth").asInt(),
-                json.get("num_heads").asInt(),
-                json.path("mlp_ratio").asDouble(4),
-                json.get("num_classes").asInt(),
-                json.path("class_dropout_prob").asDouble(0.1),
-                json.get("learn_sigma").asBoolean(),
-                DiTBlock.Kind.ADALN_ZERO));
+        DiT network = new DiTConfig(
+                        size,
+                        size,
+                        json.get("patch_size").asInt(),
+                        json.get("in_channels").asInt(),
+                        json.get("hidden_size").asInt(),
+                        json.get("depth").asInt(),
+                        json.get("num_heads").asInt(),
+                        json.path("mlp_ratio").asDouble(4),
+                        json.get("num_classes").asInt(),
+                        json.path("class_dropout_prob").asDouble(0.1),
+                        json.get("learn_sigma").asBoolean(),
+                        DiTBlock.Kind.ADALN_ZERO)
+                .network();
         try (TensorScope scope = new TensorScope()) {
             StateDict.load(network, Golden.tensors(folder + "/weights.safetensors"));
         }

@@ -31,7 +31,7 @@ class FlatParametersTest {
 
     @Test
     void theWeightsKeepTheirValuesAndTheirOrder() {
-        try (DiT network = new DiT(TINY);
+        try (DiT network = TINY.network();
                 TensorScope scope = new TensorScope()) {
             List<Float> expected = new ArrayList<>();
             StateDict.of(network).forEach((name, tensor) -> {
@@ -48,7 +48,7 @@ class FlatParametersTest {
 
     @Test
     void whatDoesNotLearnStaysOutside() {
-        try (DiT network = new DiT(TINY);
+        try (DiT network = TINY.network();
                 FlatParameters parameters = new FlatParameters(network);
                 TensorScope scope = new TensorScope()) {
             assertFalse(parameters.views(parameters.values()).containsKey("pos_embed"));
@@ -87,7 +87,7 @@ class FlatParametersTest {
 
     @Test
     void viewsCoverAnyBufferOfTheLayoutOnce() {
-        try (DiT network = new DiT(TINY);
+        try (DiT network = TINY.network();
                 FlatParameters parameters = new FlatParameters(network);
                 TensorScope scope = new TensorScope()) {
             Tensor other = torch.zeros_like(parameters.values());

@@ -290,7 +290,7 @@ class TrainerTest {
     private static void assertAveragedNetworkIsAViewOfTheAverage(Trainer trainer) {
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard();
-                DiT copy = new DiT(TINY)) {
+                DiT copy = TINY.network()) {
             Map<String, Tensor> weights =
                     trainer.parameters().views(trainer.ema().average());
             weights.put("pos_embed", StateDict.of(trainer.network()).get("pos_embed"));

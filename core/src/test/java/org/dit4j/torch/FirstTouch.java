@@ -1,0 +1,29 @@
+package org.dit4j.torch;
+
+import java.nio.file.Path;
+import org.bytedeco.javacpp.Pointer;
+import org.dit4j.DiTPipeline;
+import org.dit4j.io.Safetensors;
+import org.dit4j.model.DiTConfig;
+
+/** A program whose first contact with dit4j is the one that its argument names; prints JavaCPP's limits then. */
+final class FirstTouch {
+    private FirstTouch() {}
+
+    public static void main(String[] args) throws Exception {
+        switch (args[0]) {
+            case "network" -> DiTConfig.of("DiT-S/8").network().close();
+            case "file" -> Safetensors.read(Path.of(args[1]));
+            case "scope" -> new TensorScope().close();
+            case "pipeline" -> {
+                try {
+                    DiTPipeline.open(Path.of(args[1])).close();
+                } catch (java.io.IOException expected) {
+                    System.err.println(expected.getMessage());
+                }
+            }
+            default -> throw new IllegalArgumentException(args[0]);
+        }
+        System.out.print("limits " + Pointer.maxBytes() + " " + Pointer.maxPhysicalBytes());
+    }
+}
