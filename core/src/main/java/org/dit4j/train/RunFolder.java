@@ -135,6 +135,11 @@ public record RunFolder(Path path) {
         return path.resolve("metrics.jsonl");
     }
 
+    /** The losses on data that are not trained on, one JSON object on each line; only where there are such data. */
+    public Path validation() {
+        return path.resolve("validation.jsonl");
+    }
+
     /** The resolved configuration, a recipe that starts the same run again. */
     public Path config() {
         return path.resolve("config.yaml");
