@@ -167,11 +167,9 @@ final class Snapshot implements AutoCloseable {
         FlatParameters parameters = trainer.parameters();
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            copy(checkpoint.resolve(TrainState.MODEL), "", parameters.views(parameters.values()));
-            copy(
-                    checkpoint.resolve(TrainState.EMA),
-                    "",
-                    parameters.views(trainer.ema().average()));
+            // the networks' tensors are views of the buffers, and what is not trained may be another run's
+            copy(checkpoint.resolve(TrainState.MODEL), "", StateDict.of(trainer.network()));
+            copy(checkpoint.resolve(TrainState.EMA), "", StateDict.of(trainer.emaNetwork()));
             Path optimizer = checkpoint.resolve(TrainState.OPTIMIZER);
             copy(optimizer, FIRST, parameters.views(trainer.optimizer().firstMoments()));
             copy(optimizer, SECOND, parameters.views(trainer.optimizer().secondMoments()));
