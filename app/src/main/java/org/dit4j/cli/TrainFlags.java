@@ -146,6 +146,12 @@ final class TrainFlags {
                 description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
         private String device = "auto";
 
+        @Option(
+                names = "--deterministic",
+                description =
+                        "On CUDA too, the same command gives the same bits, stopped and continued or not; slower.")
+        private boolean deterministic;
+
         private long maxSteps(Dataset data) {
             if (maxSteps != null && epochs == null) return maxSteps;
             if (data.size() == Dataset.ENDLESS)
@@ -292,6 +298,10 @@ final class TrainFlags {
 
     String device() {
         return training.device;
+    }
+
+    boolean deterministic() {
+        return training.deterministic;
     }
 
     /** @throws IllegalArgumentException if the values do not fit each other, or the pictures */

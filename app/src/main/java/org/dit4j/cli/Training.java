@@ -65,6 +65,7 @@ final class Training implements AutoCloseable {
     static Training prepare(CommandSpec command, TrainFlags flags, Recipe recipe) throws IOException {
         Settings settings = Settings.resolve(command, recipe);
         Failure.as(ExitCode.DEVICE, () -> Backend.device(flags.device()));
+        if (flags.deterministic()) Backend.useDeterministicAlgorithms();
         Dataset data = flags.data.open(flags.seed());
         LatentCodec codec = null;
         try {

@@ -134,6 +134,21 @@ public final class Backend {
         else openblas.blas_set_num_threads(threads);
     }
 
+    /**
+     * From here on the same input gives the same bits on CUDA in every run, for as long as the process lives; on the CPU it does anyway.
+     * Somewhat slower. Operations for which LibTorch knows no such algorithm throw; dit4j uses none. Call it before the first
+     * product on a CUDA device: cuBLAS reads its setting once.
+     */
+    public static void useDeterministicAlgorithms() {
+        load();
+        // without it LibTorch refuses every product; what the user has set stays
+        torch.set_env("CUBLAS_WORKSPACE_CONFIG", ":4096:8", false);
+        Context context = torch.globalContext();
+        context.setDeterministicAlgorithms(true, false);
+        context.setDeterministicCuDNN(true);
+        context.setDeterministicFillUninitializedMemory(false); // nothing here reads memory that it did not write
+    }
+
     /** Whether a CUDA device and the CUDA build of LibTorch are here. */
     public static boolean hasCuda() {
         load();

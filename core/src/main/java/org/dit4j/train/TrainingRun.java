@@ -28,7 +28,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The loop around {@link Trainer#step} in a run folder: the log, samples, and checkpoints, which are written beside the training. A folder
- * that has a checkpoint is continued from the newest whole one, on the CPU to the last bit as if the run had never stopped.
+ * that has a checkpoint is continued from the newest whole one, to the last bit as if the run had never stopped (on CUDA after
+ * {@link org.dit4j.torch.Backend#useDeterministicAlgorithms}).
  */
 public final class TrainingRun implements AutoCloseable {
     private static final Logger LOGGER = LoggerFactory.getLogger(TrainingRun.class);

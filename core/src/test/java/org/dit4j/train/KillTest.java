@@ -6,8 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.dit4j.checkpoint.TrainState;
 import org.junit.jupiter.api.Tag;
@@ -27,27 +32,43 @@ class KillTest {
 
     @Test
     void thirtyKillsLoseNothing() throws Exception {
-        killAndCompare(30, 10);
+        killAndCompare(temporary, 0, 30, 10);
     }
 
     @Test
     @Tag("slow")
     void fiveHundredKillsLoseNothing() throws Exception {
-        killAndCompare(500, 150);
+        int runs = Math.max(1, Runtime.getRuntime().availableProcessors() / 4); // beside each other, 500 kills in all
+        ExecutorService threads = Executors.newFixedThreadPool(runs);
+        try {
+            List<Callable<Void>> shares = new ArrayList<>();
+            for (int run = 0; run < runs; run++) {
+                int seed = run;
+                Path folder = temporary.resolve("run-" + run);
+                int numKills = 500 * (run + 1) / runs - 500 * run / runs;
+                shares.add(() -> {
+                    killAndCompare(folder, seed, numKills, numKills / 4);
+                    return null;
+                });
+            }
+            for (Future<Void> share : threads.invokeAll(shares)) share.get();
+        } finally {
+            threads.shutdownNow();
+        }
     }
 
-    private void killAndCompare(int numKills, int leastInsideASave) throws Exception {
-        Path results = temporary.resolve("killed");
-        Random random = new Random(numKills);
+    private static void killAndCompare(Path folder, int seed, int numKills, int leastInsideASave) throws Exception {
+        Path results = folder.resolve("killed");
+        Random random = new Random(31L * seed + numKills);
         int insideASave = 0;
         long saved = -1;
         for (int kill = 1; kill <= numKills; kill++) {
             // the first kills come before there is a run
             killAfter(results, kill <= 2 ? -1 - random.nextInt(700) : random.nextInt(MAX_MILLIS));
-            RunFolder folder = KilledRun.run(results, 1).folder();
-            List<String> left = TinyRun.names(folder.checkpoints());
+            RunFolder run = KilledRun.run(results, 1).folder();
+            List<String> left = TinyRun.names(run.checkpoints());
             if (left.stream().anyMatch(name -> name.contains(".tmp-"))) insideASave++;
-            long newest = newestStep(folder);
+            long newest = newestStep(run);
             assertTrue(newest >= saved, "kill " + kill + " lost step " + saved + "; the newest is " + newest);
             saved = newest;
         }
@@ -58,7 +79,7 @@ class KillTest {
         List<String> left = TinyRun.names(killed.checkpoints());
         assertEquals(3, left.size(), "LATEST and two checkpoints, no orphans: " + left);
 
-        Path whole = temporary.resolve("whole");
+        Path whole = folder.resolve("whole");
         TinyRun.assertSame(KilledRun.run(whole, numSteps).train(), killed);
         System.out.printf(
                 "%d kills, %d inside a save, %d steps: 0 checkpoints lost, 0 bytes differ%n",
@@ -80,6 +101,7 @@ class KillTest {
                         "-XX:TieredStopAtLevel=1", // starts in less time
                         "-XX:+UseSerialGC",
                         "-Xshare:auto",
+                        "-Ddit.device=" + System.getProperty("dit.device", "cpu"),
                         "-cp",
                         System.getProperty("java.class.path"),
                         KilledRun.class.getName(),

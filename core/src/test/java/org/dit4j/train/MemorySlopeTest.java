@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Glyphs;
@@ -18,10 +20,11 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Resident memory over 2,000 training steps and 200 samplings of a tiny model, printed as KiB per step. With the Java heap touched
- * beforehand and of a fixed size, what grows is native:
+ * Resident memory and open files over 20,000 training steps of a tiny run, with its logs, 40 checkpoints and 2,000 samplings. With the
+ * Java heap touched beforehand and of a fixed size, what grows is native:
  *
  * <pre>
  * mvn test -pl core -Dtest=MemorySlopeTest -Ddit.excludedTags= \
@@ -31,11 +34,14 @@ import org.junit.jupiter.api.condition.OS;
 @Tag("slow")
 @EnabledOnOs(OS.LINUX)
 class MemorySlopeTest {
-    private static final int NUM_STEPS = 2000, STEPS_PER_SAMPLING = 10, STEPS_PER_READING = 20, PAGE_KIB = 4;
+    private static final int NUM_STEPS = 20_000, STEPS_PER_SAMPLING = 10, STEPS_PER_READING = 50, PAGE_KIB = 4;
     private static final double LIMIT_KIB_PER_STEP = 1;
 
     private static final DiTConfig TINY =
             new DiTConfig(8, 8, 2, 3, 24, 2, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
+
+    @TempDir
+    private Path temporary;
 
     private static TrainConfig config() {
         return new TrainConfig(
@@ -56,34 +62,68 @@ class MemorySlopeTest {
     }
 
     @Test
-    void trainingAndSamplingLeaveMemoryAsItIs() throws IOException {
+    void trainingAndSamplingLeaveMemoryAndFilesAsTheyAre() throws IOException {
         Glyphs data = new Glyphs(1, 8);
-        List<double[]> readings = new ArrayList<>(); // (step, KiB)
-        try (Trainer trainer = new Trainer(config(), GaussianDiffusion.published(), data);
+        GaussianDiffusion diffusion = GaussianDiffusion.published();
+        RunFolder folder = RunFolder.create(temporary, "tiny", RunIdentity.of(config(), diffusion, data));
+        TrainingRun.Cadence cadence = new TrainingRun.Cadence(50, 500, STEPS_PER_SAMPLING);
+        List<double[]> kib = new ArrayList<>(), files = new ArrayList<>(); // (step, reading)
+        AtomicInteger samplings = new AtomicInteger();
+        try (TrainingRun run =
+                        TrainingRun.open(folder, config(), diffusion, data, cadence, TrainingRun.Safety.DEFAULT);
                 DiTPipeline pipeline =
-                        DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), data.classNames(), "cpu")) {
+                        DiTPipeline.of(run.trainer().emaNetwork(), diffusion, data.classNames(), "cpu")) {
             SampleRequest request = SampleRequest.of("0", "1", "2", "3").withSteps(5);
-            for (int step = 1; step <= NUM_STEPS; step++) {
-                trainer.step();
-                if (step % STEPS_PER_SAMPLING == 0)
-                    assertEquals(4, pipeline.sample(request.withSeed(step)).size());
-                if (step % STEPS_PER_READING == 0) {
-                    trainer.drainMeanLoss();
-                    readings.add(new double[] {step, residentKib()});
+            run.run(new TrainingListener() {
+                @Override
+                public boolean onStep(Trainer trainer) throws IOException {
+                    if (trainer.steps() % STEPS_PER_READING == 0) {
+                        kib.add(new double[] {trainer.steps(), residentKib()});
+                        files.add(new double[] {trainer.steps(), openFiles()});
+                    }
+                    return true;
                 }
-            }
+
+                @Override
+                public void onSamples(Trainer trainer) {
+                    assertEquals(
+                            4,
+                            pipeline.sample(request.withSeed(trainer.steps())).size());
+                    samplings.incrementAndGet();
+                }
+            });
         }
-        List<double[]> settled = readings.subList(readings.size() / 5, readings.size());
-        double slope = slope(settled);
+        assertEquals(NUM_STEPS / STEPS_PER_SAMPLING, samplings.get());
+        double kibPerStep = slope(settled(kib)), filesPerStep = slope(settled(files));
         System.out.printf(
-                "resident memory over %d steps and %d samplings: %+.3f KiB per step (%.1f MiB after %.0f steps, %.1f MiB at the end)%n",
+                "%d steps, %d samplings: resident memory %+.3f KiB per step (%.1f MiB after %.0f steps, %.1f MiB at the end),"
+                        + " open files %+.2g per step (%.0f, %.0f)%n",
                 NUM_STEPS,
-                NUM_STEPS / STEPS_PER_SAMPLING,
-                slope,
-                settled.get(0)[1] / 1024,
-                settled.get(0)[0],
-                settled.get(settled.size() - 1)[1] / 1024);
-        assertTrue(slope < LIMIT_KIB_PER_STEP, "resident memory grows by " + slope + " KiB per step");
+                samplings.get(),
+                kibPerStep,
+                settled(kib).get(0)[1] / 1024,
+                settled(kib).get(0)[0],
+                last(kib) / 1024,
+                filesPerStep,
+                settled(files).get(0)[1],
+                last(files));
+        assertTrue(kibPerStep < LIMIT_KIB_PER_STEP, "resident memory grows by " + kibPerStep + " KiB per step");
+        assertTrue(Math.abs(filesPerStep) * NUM_STEPS < 2, "open files grow by " + filesPerStep + " per step");
+    }
+
+    /** Without the first fifth. */
+    private static List<double[]> settled(List<double[]> readings) {
+        return readings.subList(readings.size() / 5, readings.size());
+    }
+
+    private static double last(List<double[]> readings) {
+        return readings.get(readings.size() - 1)[1];
+    }
+
+    private static double openFiles() throws IOException {
+        try (Stream<Path> descriptors = Files.list(Path.of("/proc/self/fd"))) {
+            return descriptors.count();
+        }
     }
 
     private static double residentKib() throws IOException {

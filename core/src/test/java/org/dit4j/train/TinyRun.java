@@ -15,9 +15,16 @@ import org.dit4j.data.Glyphs;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Backend;
 
-/** A run that takes milliseconds to a step; a test changes what it is about. */
+/** A run that takes milliseconds to a step, on the device that {@code dit.device} names; a test changes what it is about. */
 final class TinyRun {
+    private static final String DEVICE = System.getProperty("dit.device", "cpu");
+
+    static {
+        Backend.useDeterministicAlgorithms(); // what a run promises on CUDA, it promises with these
+    }
+
     private static final DiTConfig MODEL =
             new DiTConfig(8, 8, 2, 3, 12, 1, 2, 2, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
 
@@ -48,7 +55,7 @@ final class TinyRun {
                 numWorkers,
                 false,
                 false,
-                "cpu");
+                DEVICE);
     }
 
     /** The newest folder of the same run, or a new one. */
