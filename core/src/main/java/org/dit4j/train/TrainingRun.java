@@ -180,7 +180,7 @@ public final class TrainingRun implements AutoCloseable {
                     safety,
                     trainer,
                     metrics,
-                    new Snapshot(trainer, classNames),
+                    new Snapshot(trainer, classNames, dataset.latents()),
                     initial.notes());
             run.start(checkpoint, damage, identity.differences(former));
             return run;
