@@ -22,6 +22,7 @@ import java.util.concurrent.TimeUnit;
 import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.io.FormatException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -95,6 +96,9 @@ public final class TrainingRun implements AutoCloseable {
     /** The checkpoint that is being written, or null. */
     private Future<Path> saving;
 
+    /** Of a run that has no checkpoint yet: what it begins with. */
+    private final List<String> origin;
+
     private long savedStep;
     private long rollbacks;
     private volatile boolean stopping;
@@ -112,7 +116,9 @@ public final class TrainingRun implements AutoCloseable {
             Safety safety,
             Trainer trainer,
             MetricsLog metrics,
-            Snapshot snapshot) {
+            Snapshot snapshot,
+            List<String> origin) {
+        this.origin = origin;
         this.lock = lock;
         this.folder = folder;
         this.identity = identity;
@@ -132,7 +138,7 @@ public final class TrainingRun implements AutoCloseable {
 
     /**
      * Opens a run in its folder: locks it, removes what a crash left, and makes the trainer, from the newest whole checkpoint if there is
-     * one.
+     * one, else from what the folder says that the run begins with.
      *
      * @param dataset stays the caller's to close, after this
      * @throws IllegalArgumentException if another process trains in this folder, or its run has another model
@@ -146,7 +152,8 @@ public final class TrainingRun implements AutoCloseable {
             Cadence cadence,
             Safety safety)
             throws IOException {
-        RunIdentity identity = RunIdentity.of(config, diffusion, dataset), former = folder.identity();
+        RunIdentity former = folder.identity();
+        RunIdentity identity = RunIdentity.of(config, diffusion, dataset).withOriginOf(former);
         if (!identity.values().get("model").equals(former.values().get("model")))
             throw new IllegalArgumentException(
                     folder.path() + " trains another model: " + String.join("; ", identity.differences(former)));
@@ -160,9 +167,11 @@ public final class TrainingRun implements AutoCloseable {
             if (checkpoint.isEmpty() && !damage.isEmpty())
                 throw new IOException("no checkpoint of " + folder.path() + " is whole: " + damage.get(0)
                         + "; start another run with --resume never");
+            InitialState initial = InitialState.FRESH;
+            if (checkpoint.isEmpty()) initial = initialState(former, config, diffusion);
             Trainer trainer = checkpoint.isPresent()
                     ? Trainer.resume(config, diffusion, dataset, checkpoint.get())
-                    : new Trainer(config, diffusion, dataset);
+                    : Trainer.begin(config, diffusion, dataset, initial);
             opened.add(trainer);
             long bytes = checkpoint.isPresent()
                     ? TrainState.state(checkpoint.get()).path("metricsBytes").asLong()
@@ -171,7 +180,15 @@ public final class TrainingRun implements AutoCloseable {
             opened.add(metrics);
             List<String> classNames = config.model().numClasses() == 0 ? List.of() : dataset.classNames();
             TrainingRun run = new TrainingRun(
-                    lock, folder, identity, cadence, safety, trainer, metrics, new Snapshot(trainer, classNames));
+                    lock,
+                    folder,
+                    identity,
+                    cadence,
+                    safety,
+                    trainer,
+                    metrics,
+                    new Snapshot(trainer, classNames, dataset.latents()),
+                    initial.notes());
             run.start(checkpoint, damage, identity.differences(former));
             return run;
         } catch (IOException | RuntimeException e) {
@@ -188,6 +205,17 @@ public final class TrainingRun implements AutoCloseable {
         }
     }
 
+    private static InitialState initialState(RunIdentity run, TrainConfig config, GaussianDiffusion diffusion)
+            throws IOException {
+        Origin origin = Origin.of(run);
+        InitialState state = origin.open(config, diffusion);
+        if (!origin.isUnchangedSince(run))
+            throw new FormatException(
+                    origin.path().orElseThrow(),
+                    "is not the file any more that this run is to begin with; begin another with --resume never");
+        return state;
+    }
+
     private void start(Optional<Path> checkpoint, List<String> damage, List<String> differences) throws IOException {
         for (String line : damage) warn("Skipped a damaged checkpoint: " + line);
         for (String line : differences) warn("Changed " + line);
@@ -200,12 +228,18 @@ public final class TrainingRun implements AutoCloseable {
             log("Experiment directory created at " + folder.path());
             log(String.format(
                     Locale.ROOT, "DiT Parameters: %,d", trainer.config().model().parameters()));
+            for (String line : origin) log("Origin: " + line);
         }
     }
 
     /** The trainer, for example to see with how many steps the run begins. */
     public Trainer trainer() {
         return trainer;
+    }
+
+    /** What the run begins with, one line each, if that is not fresh weights; none once it has a checkpoint. */
+    public List<String> origin() {
+        return origin;
     }
 
     /** Step → mean loss of each log so far, those of former processes included. */
