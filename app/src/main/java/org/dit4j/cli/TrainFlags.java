@@ -141,6 +141,7 @@ final class TrainFlags {
 
         @Option(
                 names = "--device",
+                completionCandidates = Names.Devices.class,
                 paramLabel = "NAME",
                 description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
         private String device = "auto";
@@ -158,6 +159,8 @@ final class TrainFlags {
 
     /** What is left behind, and how often. */
     static final class Output {
+        private static final Path AUTO = Path.of("auto"), NEVER = Path.of("never");
+
         @Option(
                 names = "--results-dir",
                 paramLabel = "FOLDER",
@@ -192,7 +195,7 @@ final class TrainFlags {
                 description =
                         "auto: go on with the newest run in the results folder that is this one, begin it if there"
                                 + " is none. never: begin another. A run folder: go on with it. Default: ${DEFAULT-VALUE}.")
-        private String resume = "auto";
+        private Path resume = AUTO;
 
         @Option(
                 names = "--keep-last",
@@ -250,15 +253,15 @@ final class TrainFlags {
 
         /** The folder of the run to go on with, or a new one. */
         RunFolder folder(String name, RunIdentity identity) throws IOException {
-            if (!resume.equals("auto") && !resume.equals("never")) {
-                RunFolder named = new RunFolder(Path.of(resume));
+            if (!resume.equals(AUTO) && !resume.equals(NEVER)) {
+                RunFolder named = new RunFolder(resume);
                 if (!Files.isDirectory(named.path()))
                     throw new IllegalArgumentException(
                             "--resume " + resume + ": no such run folder; auto, never or the folder of a run");
                 named.identity(); // refuses what is not the folder of a run
                 return named;
             }
-            Optional<RunFolder> same = resume.equals("auto") ? RunFolder.find(resultsDir, identity) : Optional.empty();
+            Optional<RunFolder> same = resume.equals(AUTO) ? RunFolder.find(resultsDir, identity) : Optional.empty();
             return same.isPresent() ? same.get() : RunFolder.create(resultsDir, name, identity);
         }
     }
