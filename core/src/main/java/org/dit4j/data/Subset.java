@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * Some items of a data set: those that are held out of training, or the others. Which are held out depends on the data set's size and a
@@ -101,6 +102,11 @@ public final class Subset implements Dataset {
     @Override
     public List<String> classNames() {
         return all.classNames();
+    }
+
+    @Override
+    public Optional<LatentsHeader> latents() {
+        return all.latents();
     }
 
     @Override

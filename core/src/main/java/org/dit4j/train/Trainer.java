@@ -82,6 +82,25 @@ public final class Trainer implements AutoCloseable {
     }
 
     /**
+     * A run that begins with something else than fresh weights: those of another model, or the state of the published script.
+     *
+     * @param dataset stays the caller's to close
+     * @throws org.dit4j.io.FormatException if a file is damaged
+     */
+    public static Trainer begin(TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, InitialState state)
+            throws IOException {
+        long firstSample = Math.multiplyExact(state.steps(), config.globalBatchSize());
+        Trainer trainer = new Trainer(config, diffusion, dataset, firstSample);
+        try {
+            state.load(trainer);
+            return trainer;
+        } catch (IOException | RuntimeException e) {
+            trainer.close();
+            throw e;
+        }
+    }
+
+    /**
      * A run that goes on where {@code checkpoint} was written, on the CPU to the last bit as if it had never stopped. The configuration
      * may have another device, micro-batch size, number of workers and number of steps.
      *

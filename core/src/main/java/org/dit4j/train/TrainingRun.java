@@ -22,6 +22,7 @@ import java.util.concurrent.TimeUnit;
 import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.io.FormatException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -116,6 +117,8 @@ public final class TrainingRun implements AutoCloseable {
     private final long epochSize;
     /** The epoch of the next step, once the log says it; −1 before. */
     private long epoch = -1;
+    /** Of a run that has no checkpoint yet: what it begins with. */
+    private final List<String> origin;
 
     private long savedStep;
     private long rollbacks;
@@ -137,7 +140,9 @@ public final class TrainingRun implements AutoCloseable {
             Optional<Validation> validation,
             ValidationLog validationLog,
             long epochSize,
-            Snapshot snapshot) {
+            Snapshot snapshot,
+            List<String> origin) {
+        this.origin = origin;
         this.lock = lock;
         this.folder = folder;
         this.identity = identity;
@@ -160,7 +165,7 @@ public final class TrainingRun implements AutoCloseable {
 
     /**
      * Opens a run in its folder: locks it, removes what a crash left, and makes the trainer, from the newest whole checkpoint if there is
-     * one.
+     * one, else from what the folder says that the run begins with.
      *
      * @param dataset stays the caller's to close, after this
      * @throws IllegalArgumentException if another process trains in this folder, or its run has another model
@@ -195,7 +200,8 @@ public final class TrainingRun implements AutoCloseable {
             throws IOException {
         if (validation.isPresent())
             requireSameKind(config, dataset, validation.get().data());
-        RunIdentity identity = RunIdentity.of(config, diffusion, dataset), former = folder.identity();
+        RunIdentity former = folder.identity();
+        RunIdentity identity = RunIdentity.of(config, diffusion, dataset).withOriginOf(former);
         if (!identity.values().get("model").equals(former.values().get("model")))
             throw new IllegalArgumentException(
                     folder.path() + " trains another model: " + String.join("; ", identity.differences(former)));
@@ -209,9 +215,11 @@ public final class TrainingRun implements AutoCloseable {
             if (checkpoint.isEmpty() && !damage.isEmpty())
                 throw new IOException("no checkpoint of " + folder.path() + " is whole: " + damage.get(0)
                         + "; start another run with --resume never");
+            InitialState initial = InitialState.FRESH;
+            if (checkpoint.isEmpty()) initial = initialState(former, config, diffusion);
             Trainer trainer = checkpoint.isPresent()
                     ? Trainer.resume(config, diffusion, dataset, checkpoint.get())
-                    : new Trainer(config, diffusion, dataset);
+                    : Trainer.begin(config, diffusion, dataset, initial);
             opened.add(trainer);
             long bytes = checkpoint.isPresent()
                     ? TrainState.state(checkpoint.get()).path("metricsBytes").asLong()
@@ -230,7 +238,8 @@ public final class TrainingRun implements AutoCloseable {
                     validation,
                     new ValidationLog(folder.validation(), trainer.steps()),
                     dataset.size(),
-                    new Snapshot(trainer, classNames));
+                    new Snapshot(trainer, classNames, dataset.latents()),
+                    initial.notes());
             run.start(checkpoint, damage, identity.differences(former), dataset);
             return run;
         } catch (IOException | RuntimeException e) {
@@ -244,6 +253,16 @@ public final class TrainingRun implements AutoCloseable {
         if (config.model().numClasses() > 0 && !validation.classNames().equals(dataset.classNames()))
             throw new IllegalArgumentException("the classes to validate on, " + validation.classNames()
                     + ", are not those to train on, " + dataset.classNames());
+        if (!encoding(validation).equals(encoding(dataset)))
+            throw new IllegalArgumentException(
+                    "what to validate on is " + encoding(validation) + ", what to train on is " + encoding(dataset));
+    }
+
+    private static String encoding(Dataset dataset) {
+        return dataset.latents()
+                .map(latents -> "latents of the encoder " + latents.encoderDigest() + " at scale " + latents.scale()
+                        + " and shift " + latents.shift())
+                .orElse("pictures");
     }
 
     private static void close(AutoCloseable opened, Exception failure) {
@@ -252,6 +271,17 @@ public final class TrainingRun implements AutoCloseable {
         } catch (Exception e) {
             failure.addSuppressed(e);
         }
+    }
+
+    private static InitialState initialState(RunIdentity run, TrainConfig config, GaussianDiffusion diffusion)
+            throws IOException {
+        Origin origin = Origin.of(run);
+        InitialState state = origin.open(config, diffusion);
+        if (!origin.isUnchangedSince(run))
+            throw new FormatException(
+                    origin.path().orElseThrow(),
+                    "is not the file any more that this run is to begin with; begin another with --resume never");
+        return state;
     }
 
     private void start(Optional<Path> checkpoint, List<String> damage, List<String> differences, Dataset dataset)
@@ -266,6 +296,7 @@ public final class TrainingRun implements AutoCloseable {
         } else {
             log("Experiment directory created at " + folder.path());
             log(text("DiT Parameters: %,d", trainer.config().model().parameters()));
+            for (String line : origin) log("Origin: " + line);
         }
         long steps = trainer.config().maxSteps(),
                 images = steps * trainer.config().globalBatchSize();
@@ -283,6 +314,11 @@ public final class TrainingRun implements AutoCloseable {
     /** The trainer, for example to see with how many steps the run begins. */
     public Trainer trainer() {
         return trainer;
+    }
+
+    /** What the run begins with, one line each, if that is not fresh weights; none once it has a checkpoint. */
+    public List<String> origin() {
+        return origin;
     }
 
     /** Step → mean loss of each log so far, those of former processes included. */
