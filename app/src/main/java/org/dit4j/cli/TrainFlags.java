@@ -193,6 +193,11 @@ final class TrainFlags {
         private int sampleEvery = 1000;
 
         @Option(
+                names = "--histograms",
+                description = "Show TensorBoard how weights, gradients and averages are spread, with every tenth log.")
+        boolean histograms;
+
+        @Option(
                 names = "--resume",
                 paramLabel = "WHICH",
                 description =

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
@@ -18,9 +19,11 @@ import org.dit4j.data.LatentCache;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.Images;
+import org.dit4j.report.Board;
 import org.dit4j.report.ClassGrid;
-import org.dit4j.report.LossCurve;
+import org.dit4j.report.ModelCard;
 import org.dit4j.report.Progress;
+import org.dit4j.report.TensorBoard;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
 import org.dit4j.train.LatentEncoder;
@@ -109,14 +112,36 @@ final class Training implements AutoCloseable {
                     channel -> channel.write(ByteBuffer.wrap(describe().getBytes(StandardCharsets.UTF_8))));
             try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
                     Signals signals = Signals.handle(run::stop)) {
-                Watcher watcher = new Watcher(folder, progress);
-                run.loggedLosses().forEach(watcher.curve::add);
-                if (run.run(watcher) == TrainingRun.Ending.STOPPED)
-                    throw signals.stopped(run.trainer().steps());
-                watcher.curve.write(folder.path().resolve("loss.png"));
+                follow(run, folder, progress, signals);
             }
         }
         return folder;
+    }
+
+    private void follow(TrainingRun run, RunFolder folder, Progress progress, Signals signals) throws IOException {
+        Board board = new Board(folder, card(folder), progress::message);
+        board.write(run.trainer().steps());
+        try (TensorBoard tensorBoard = new TensorBoard(
+                folder, run.trainer().steps(), describe(), flags.output.histograms, progress::message)) {
+            TrainingListener following = TrainingListener.of(new Watcher(folder, progress), tensorBoard, board);
+            if (run.run(following) == TrainingRun.Ending.STOPPED)
+                throw signals.stopped(run.trainer().steps());
+        } finally {
+            board.write(run.trainer().steps());
+        }
+    }
+
+    private ModelCard card(RunFolder folder) {
+        return new ModelCard(
+                folder,
+                ModelFlags.describe(config.model()),
+                flags.model.diffusion().text(),
+                config,
+                data,
+                sampling(List.of("0")),
+                sampleCommand(folder),
+                Optional.ofNullable(codec == null ? null : flags.data.vae.path()),
+                SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit"))));
     }
 
     private String goesOn(long steps) {
@@ -162,7 +187,6 @@ final class Training implements AutoCloseable {
 
     /** Shows how a run goes. */
     private final class Watcher implements TrainingListener {
-        final LossCurve curve = new LossCurve();
         private final RunFolder folder;
         private final Progress progress;
         private String details = "";
@@ -181,7 +205,6 @@ final class Training implements AutoCloseable {
 
         @Override
         public void onLog(Trainer trainer, TrainingLog log) {
-            curve.add(log.step(), log.loss());
             details = String.format(
                     Locale.ROOT,
                     "loss %.4f  %.0f images/s",
@@ -200,7 +223,7 @@ final class Training implements AutoCloseable {
             List<String> columns = columns(), classes = new ArrayList<>();
             for (int row = 0; row < ROWS; row++) classes.addAll(columns);
             SampleRequest request = sampling(classes);
-            Path file = folder.samples().resolve(String.format(Locale.ROOT, "step-%07d.png", trainer.steps()));
+            Path file = folder.samples(trainer.steps());
             try (DiTPipeline pipeline =
                     drawing(DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device()))) {
                 List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));

@@ -72,17 +72,18 @@ public record RunFolder(Path path) {
 
     /** The newest run in {@code results} with this identity. */
     public static Optional<RunFolder> find(Path results, RunIdentity identity) throws IOException {
-        if (!Files.isDirectory(results)) return Optional.empty();
-        List<Path> newestFirst = entries(results).stream()
-                .filter(path -> number(path) >= 0)
-                .sorted(Comparator.comparingInt(RunFolder::number).reversed())
-                .toList();
-        for (Path path : newestFirst) {
-            RunFolder folder = new RunFolder(path);
-            boolean described = Files.exists(path.resolve(IDENTITY)); // the folder may be of another program
-            if (described && folder.identity().equals(identity)) return Optional.of(folder);
-        }
+        for (RunFolder folder : all(results)) if (folder.identity().equals(identity)) return Optional.of(folder);
         return Optional.empty();
+    }
+
+    /** The runs in {@code results}, newest first; folders of other programs are left out, and there may be no such folder. */
+    public static List<RunFolder> all(Path results) throws IOException {
+        if (!Files.isDirectory(results)) return List.of();
+        return entries(results).stream()
+                .filter(path -> number(path) >= 0 && Files.exists(path.resolve(IDENTITY)))
+                .sorted(Comparator.comparingInt(RunFolder::number).reversed())
+                .map(RunFolder::new)
+                .toList();
     }
 
     private static int next(Path results) throws IOException {
@@ -123,6 +124,11 @@ public record RunFolder(Path path) {
     /** Sample grids, drawn as training goes. */
     public Path samples() {
         return path.resolve("samples");
+    }
+
+    /** The grid that was drawn after a step. */
+    public Path samples(long step) {
+        return samples().resolve(String.format("step-%07d.png", step));
     }
 
     /** The log, in the published format. */
