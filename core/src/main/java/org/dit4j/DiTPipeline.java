@@ -129,7 +129,7 @@ public final class DiTPipeline implements AutoCloseable {
     /**
      * @param options what the path alone does not say
      * @param device as {@link Backend#device} takes it
-     * @throws IllegalArgumentException if the model's latents have another number of channels than the autoencoder's
+     * @throws IllegalArgumentException as {@link #decodedBy(LatentCodec)}
      */
     public static DiTPipeline open(Path path, OpenOptions options, String device, Precision precision)
             throws IOException {
@@ -181,7 +181,7 @@ public final class DiTPipeline implements AutoCloseable {
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
     public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
         DiTCheckpoint.Description description = new DiTCheckpoint.Description(
-                network.config(), classNames, "", "", network.profile(), DdimSchedule.PUBLISHED);
+                network.config(), classNames, "", "", network.profile(), DdimSchedule.PUBLISHED, Optional.empty());
         return new DiTPipeline(
                 network, false, diffusion, description, Backend.device(device), Precision.FP32, null, null, 1);
     }
@@ -190,10 +190,14 @@ public final class DiTPipeline implements AutoCloseable {
      * The same model, whose latents {@code other} decodes: it is moved to this pipeline's device, and stays the caller's to close. Use this
      * pipeline in place of the one it is made of, and close either.
      *
-     * @throws IllegalArgumentException if the model's latents have another number of channels than the codec's
+     * @throws IllegalArgumentException if the model's latents have another number of channels than the codec's, or its file says that they
+     *     are another encoder's
      */
     public DiTPipeline decodedBy(LatentCodec other) {
         requireChannels(other.channels());
+        description
+                .latents()
+                .ifPresent(latents -> latents.requireThatOf(other, "the model was trained on the latents of", ""));
         try (TensorScope scope = new TensorScope()) {
             other.to(device, ScalarType.Float);
         }

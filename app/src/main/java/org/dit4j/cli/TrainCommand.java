@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
             "For example:",
             "  dit train --config recipes/fashion-mnist.yaml --data-path ~/fashion-mnist",
             "  dit train --data-path photos --image-size 64 --model DiT-S/4 --global-batch-size 64 --max-steps 20000",
+            "  dit train --data-path latents --init-from DiT-XL-2-256x256.pt --max-steps 20000",
             "  dit train --data-path glyphs --model DiT-S/8 --max-steps 500 --dry-run"
         })
 final class TrainCommand implements Callable<Integer> {
@@ -47,7 +48,7 @@ final class TrainCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         PrintWriter out = spec.commandLine().getOut();
         try (Training training = Training.prepare(spec, flags, config == null ? Recipe.NONE : Recipe.read(config))) {
-            if (dryRun) out.print(training.describe());
+            if (dryRun) out.print(training.beginning() + training.describe());
             else
                 out.println(
                         training.sampleCommand(training.run(spec.commandLine().getErr())));

@@ -10,6 +10,7 @@ import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Dataset;
 import org.dit4j.train.Ema;
 import org.dit4j.train.LearningRate;
+import org.dit4j.train.Origin;
 import org.dit4j.train.RunFolder;
 import org.dit4j.train.RunIdentity;
 import org.dit4j.train.TrainConfig;
@@ -141,6 +142,7 @@ final class TrainFlags {
 
         @Option(
                 names = "--device",
+                completionCandidates = Names.Devices.class,
                 paramLabel = "NAME",
                 description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
         private String device = "auto";
@@ -164,6 +166,8 @@ final class TrainFlags {
 
     /** What is left behind, and how often. */
     static final class Output {
+        private static final Path AUTO = Path.of("auto"), NEVER = Path.of("never");
+
         @Option(
                 names = "--results-dir",
                 paramLabel = "FOLDER",
@@ -202,8 +206,18 @@ final class TrainFlags {
                 paramLabel = "WHICH",
                 description =
                         "auto: go on with the newest run in the results folder that is this one, begin it if there"
-                                + " is none. never: begin another. A run folder: go on with it. Default: ${DEFAULT-VALUE}.")
-        private String resume = "auto";
+                                + " is none. never: begin another. A run folder: go on with it. A training checkpoint"
+                                + " of the published script (.pt): begin a run that goes on from its weights, average,"
+                                + " optimiser and steps. Default: ${DEFAULT-VALUE}.")
+        private Path resume = AUTO;
+
+        @Option(
+                names = "--init-from",
+                paramLabel = "PATH",
+                description = "Begin with trained weights, at step 0: a run folder, a .pt or .safetensors file, a"
+                        + " diffusers folder, or a name as on Hugging Face's hub, in the local cache. Classes and image"
+                        + " size may be others. Default: random weights.")
+        private Path initFrom;
 
         @Option(
                 names = "--keep-last",
@@ -259,18 +273,29 @@ final class TrainFlags {
                     maxRollbacks);
         }
 
-        /** The folder of the run to go on with, or a new one. */
-        RunFolder folder(String name, RunIdentity identity) throws IOException {
-            if (!resume.equals("auto") && !resume.equals("never")) {
-                RunFolder named = new RunFolder(Path.of(resume));
-                if (!Files.isDirectory(named.path()))
-                    throw new IllegalArgumentException(
-                            "--resume " + resume + ": no such run folder; auto, never or the folder of a run");
-                named.identity(); // refuses what is not the folder of a run
-                return named;
-            }
-            Optional<RunFolder> same = resume.equals("auto") ? RunFolder.find(resultsDir, identity) : Optional.empty();
-            return same.isPresent() ? same.get() : RunFolder.create(resultsDir, name, identity);
+        /** What a run begins with that is not there yet. */
+        Origin origin() {
+            if (resume.equals(AUTO) || resume.equals(NEVER) || Files.isDirectory(resume))
+                return initFrom == null ? Origin.FRESH : Origin.trainedWeights(initFrom);
+            if (initFrom != null)
+                throw new IllegalArgumentException("--resume " + resume + " goes on from a state of training,"
+                        + " --init-from begins with weights at step 0; give one of them");
+            return Origin.publishedState(resume);
+        }
+
+        /** The run to go on with, if it is there. */
+        Optional<RunFolder> find(RunIdentity identity) throws IOException {
+            if (resume.equals(NEVER)) return Optional.empty();
+            if (resume.equals(AUTO) || !Files.isDirectory(resume))
+                return RunFolder.find(resultsDir, identity, origin());
+            RunFolder named = new RunFolder(resume);
+            named.identity(); // refuses what is not the folder of a run
+            return Optional.of(named);
+        }
+
+        /** A new run. */
+        RunFolder create(String name, RunIdentity identity) throws IOException {
+            return RunFolder.create(resultsDir, name, identity);
         }
     }
 

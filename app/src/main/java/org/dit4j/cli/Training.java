@@ -11,9 +11,11 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
+import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
 import org.dit4j.diffusion.GaussianDiffusion;
@@ -91,12 +93,44 @@ final class Training implements AutoCloseable {
                 + (codec == null ? "" : " --vae " + SampleCommand.quoted(flags.data.vae.path()));
     }
 
+    /** The run that the flags mean, if it has begun. */
+    private Optional<RunFolder> begun() {
+        RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), data);
+        return Failure.as(ExitCode.USAGE, () -> flags.output.find(identity));
+    }
+
+    /** What a run that has not begun would begin with, checked; one line each, none for fresh weights. */
+    private List<String> origin() {
+        return Failure.as(
+                ExitCode.CHECKPOINT,
+                () -> flags.output
+                        .origin()
+                        .open(config, flags.model.diffusion())
+                        .notes());
+    }
+
+    /** What the run would go on or begin with, as comments; nothing for a new one from fresh weights. */
+    String beginning() throws IOException {
+        Optional<RunFolder> begun = begun();
+        if (begun.isEmpty())
+            return origin().stream().map(line -> "# " + line + "\n").collect(Collectors.joining());
+        Optional<Path> checkpoint = TrainState.latest(begun.get().checkpoints());
+        return "# goes on with "
+                + (checkpoint.isPresent() ? checkpoint.get() : begun.get().path()) + "\n";
+    }
+
+    /** A folder for a run that has not begun, once it is sure that it can. */
+    private RunFolder create() {
+        origin();
+        RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), data);
+        RunIdentity whole = Failure.as(ExitCode.CHECKPOINT, () -> identity.begunWith(flags.output.origin()));
+        return Failure.as(ExitCode.USAGE, () -> flags.output.create(flags.model.name(config.model()), whole));
+    }
+
     /** Trains, or goes on with the run that the flags mean. What there is to see goes to {@code err}. */
     RunFolder run(PrintWriter err) throws IOException {
         GaussianDiffusion diffusion = flags.model.diffusion();
-        RunFolder folder = Failure.as(
-                ExitCode.USAGE,
-                () -> flags.output.folder(flags.model.name(config.model()), RunIdentity.of(config, diffusion, data)));
+        RunFolder folder = begun().orElseGet(this::create);
         err.println(data.describe());
         err.println(ModelFlags.describe(config.model()));
         err.println("run folder: " + folder.path());
@@ -105,6 +139,7 @@ final class Training implements AutoCloseable {
                 ExitCode.CHECKPOINT,
                 () -> TrainingRun.open(
                         folder, config, diffusion, data, flags.output.cadence(), flags.output.safety()))) {
+            run.origin().forEach(err::println);
             if (run.trainer().steps() > 0) err.println(goesOn(run.trainer().steps()));
             err.flush();
             AtomicFile.write(

@@ -13,9 +13,13 @@ import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.VaeCheckpoint;
 import org.dit4j.io.Images;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.AutoencoderKlConfig;
 import org.dit4j.vae.LatentScaling;
@@ -30,12 +34,19 @@ class EncodeTest {
     @TempDir
     static Path folder;
 
-    private static Path vae, otherVae, latents;
+    private static Path vae, otherVae, otherDecoder, latents;
 
     @BeforeAll
     static void encode() throws IOException {
         vae = vae("vae", 1);
         otherVae = vae("other", 2);
+        otherDecoder = folder.resolve("decoder");
+        try (AutoencoderKl codec = (AutoencoderKl) VaeCheckpoint.open(vae);
+                TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            StateDict.of(codec).get("decoder.conv_out.weight").mul_(new Scalar(3));
+            VaeCheckpoint.write(otherDecoder, codec);
+        }
         latents = folder.resolve("latents");
         CommandRun run = encode(TestFiles.idx(folder.resolve("idx"), 12, 8, 8, 3), latents);
         assertEquals(0, run.exitCode(), run.err());
@@ -91,6 +102,25 @@ class EncodeTest {
         assertEquals(0, drawn.exitCode(), drawn.err());
         assertEquals(SIDE, Images.read(out.resolve("000-0.png")).getWidth());
         assertEquals(4, frames(out.resolve("denoising.gif")));
+
+        CommandRun other = CommandRun.of(
+                Stream.concat(Stream.of(sample), Stream.of("--vae=" + otherVae)).toArray(String[]::new));
+        assertEquals(ExitCode.USAGE.code, other.exitCode(), other.err());
+        assertTrue(
+                other.err().contains("the model was trained on the latents of another autoencoder, whose encoder"),
+                other.err());
+        // as the published sd-vae-ft-ema and sd-vae-ft-mse
+        CommandRun decoder = CommandRun.of(Stream.concat(Stream.of(sample), Stream.of("--vae=" + otherDecoder))
+                .toArray(String[]::new));
+        assertEquals(0, decoder.exitCode(), decoder.err());
+        // a converted file says it too
+        Path alone = results.resolve("alone.safetensors");
+        assertEquals(
+                0, CommandRun.of("convert", run.toString(), alone.toString()).exitCode());
+        sample[1] = "--ckpt=" + alone;
+        other = CommandRun.of(
+                Stream.concat(Stream.of(sample), Stream.of("--vae=" + otherVae)).toArray(String[]::new));
+        assertTrue(other.err().contains("Give that one, or one that differs in its decoder only"), other.err());
 
         CommandRun again = CommandRun.of("train", "--config=" + run.resolve("config.yaml"), "--dry-run");
         assertEquals(0, again.exitCode(), again.err());

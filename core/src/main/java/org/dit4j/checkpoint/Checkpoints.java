@@ -4,8 +4,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Backend;
 import org.dit4j.vae.LatentCodec;
 
@@ -68,6 +71,18 @@ public final class Checkpoints {
                         path,
                         "holds no checkpoint; give a run folder, a checkpoint's folder (with " + TrainState.EMA
                                 + "), a diffusers pipeline's folder (with model_index.json), or a file"));
+    }
+
+    /**
+     * The files that {@link #open} would read the weights from: one, or an index and its shards.
+     *
+     * @throws NoSuchFileException if there is nothing, saying what to give or to fetch
+     */
+    public static List<Path> files(Path path, OpenOptions options) throws IOException {
+        Path file = file(HubCache.ofEnvironment().resolve(path), options);
+        List<Path> files = new ArrayList<>(List.of(file));
+        if (Safetensors.isIndex(file)) files.addAll(Safetensors.shards(file));
+        return files;
     }
 
     /**

@@ -18,6 +18,7 @@ import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Profile;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.vae.LatentSpace;
 
 /**
  * A network as one safetensors file: weights under the published names, and in the metadata what is needed to use them, so that the file
@@ -35,7 +36,7 @@ public final class DiTCheckpoint {
             DIFFUSION = "dit4j.diffusion",
             CLASSES = "dit4j.classes",
             WEIGHTS = "dit4j.weights";
-    private static final String PROFILE = "dit4j.profile", SCHEDULE = "dit4j.ddim";
+    private static final String PROFILE = "dit4j.profile", SCHEDULE = "dit4j.ddim", LATENTS = "dit4j.latents";
 
     static {
         Backend.configure();
@@ -52,6 +53,7 @@ public final class DiTCheckpoint {
      * @param weights how they came about, for people: "EMA 0.9999 after 400000 steps"; empty if nobody says
      * @param profile whose arithmetic the network follows
      * @param schedule of diffusers' sampling; of consequence to that profile only
+     * @param latents whose latents the network draws; empty for pixels, and where nobody says
      */
     public record Description(
             DiTConfig model,
@@ -59,19 +61,25 @@ public final class DiTCheckpoint {
             String diffusion,
             String weights,
             Profile profile,
-            DdimSchedule schedule) {
+            DdimSchedule schedule,
+            Optional<LatentSpace> latents) {
         public Description {
             classNames = List.copyOf(classNames);
         }
 
         /** Of a network that follows the published code. */
         public Description(DiTConfig model, List<String> classNames, String diffusion, String weights) {
-            this(model, classNames, diffusion, weights, Profile.OFFICIAL, DdimSchedule.PUBLISHED);
+            this(model, classNames, diffusion, weights, Profile.OFFICIAL, DdimSchedule.PUBLISHED, Optional.empty());
+        }
+
+        /** The same for the latents of a known autoencoder. */
+        public Description withLatents(Optional<LatentSpace> known) {
+            return new Description(model, classNames, diffusion, weights, profile, schedule, known);
         }
 
         /** The same following another code's arithmetic. */
         public Description withProfile(Profile other) {
-            return new Description(model, classNames, diffusion, weights, other, schedule);
+            return new Description(model, classNames, diffusion, weights, other, schedule, latents);
         }
 
         /** As safetensors metadata. */
@@ -84,6 +92,7 @@ public final class DiTCheckpoint {
                 if (profile != Profile.OFFICIAL)
                     metadata.put(PROFILE, profile.name().toLowerCase(Locale.ROOT));
                 if (!schedule.equals(DdimSchedule.PUBLISHED)) metadata.put(SCHEDULE, JSON.writeValueAsString(schedule));
+                if (latents.isPresent()) metadata.put(LATENTS, JSON.writeValueAsString(latents.get()));
             } catch (JsonProcessingException e) {
                 throw new IllegalStateException(e); // plain numbers and strings
             }
@@ -117,7 +126,10 @@ public final class DiTCheckpoint {
                     profile(file, metadata.getOrDefault(PROFILE, "official")),
                     metadata.containsKey(SCHEDULE)
                             ? JSON.readValue(metadata.get(SCHEDULE), DdimSchedule.class)
-                            : DdimSchedule.PUBLISHED));
+                            : DdimSchedule.PUBLISHED,
+                    metadata.containsKey(LATENTS)
+                            ? Optional.of(JSON.readValue(metadata.get(LATENTS), LatentSpace.class))
+                            : Optional.empty()));
         } catch (JsonProcessingException e) {
             Throwable reason = e.getCause() instanceof IllegalArgumentException cause ? cause : e;
             throw new FormatException(file, "describes an impossible model: " + reason.getMessage(), e);

@@ -71,7 +71,13 @@ public final class DiTWeights {
      */
     public static DiTWeights of(DiT network, List<String> classNames, String diffusion, String origin) {
         Description description = new Description(
-                network.config(), classNames, diffusion, origin, network.profile(), DdimSchedule.PUBLISHED);
+                network.config(),
+                classNames,
+                diffusion,
+                origin,
+                network.profile(),
+                DdimSchedule.PUBLISHED,
+                Optional.empty());
         return new DiTWeights(description, () -> StateDict.of(network), Optional.empty());
     }
 

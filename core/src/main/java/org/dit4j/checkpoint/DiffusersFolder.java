@@ -95,7 +95,8 @@ public final class DiffusersFolder {
                 DiTCheckpoint.publishedDiffusion(model),
                 "",
                 Profile.DIFFUSERS,
-                schedule(folder.resolve("scheduler").resolve(SCHEDULER)));
+                schedule(folder.resolve("scheduler").resolve(SCHEDULER)),
+                Optional.empty());
         Path vae = folder.resolve(VAE);
         return new DiTWeights(
                 file,

@@ -44,7 +44,18 @@ public record Inspection(
             "the published autoencoder sd-vae-ft-mse");
 
     /** A file, its length and its SHA-256 in hex. */
-    public record HashedFile(String path, long bytes, String sha256) {}
+    public record HashedFile(String path, long bytes, String sha256) {
+        /** Reads a whole file. */
+        public static HashedFile of(Path file) throws IOException {
+            MessageDigest digest = Digests.sha256();
+            byte[] buffer = new byte[1 << 16];
+            try (InputStream in = Files.newInputStream(file)) {
+                for (int read; (read = in.read(buffer)) >= 0; ) digest.update(buffer, 0, read);
+            }
+            return new HashedFile(
+                    file.toString(), Files.size(file), HexFormat.of().formatHex(digest.digest()));
+        }
+    }
 
     /** A tensor that was not read; {@code dtype} in lower case as Python's torch calls it. */
     public record NamedTensor(String name, String dtype, List<Long> shape) {}
@@ -75,8 +86,7 @@ public record Inspection(
             metadata.putAll(opened.metadata());
         }
         List<HashedFile> files = new ArrayList<>();
-        files.add(hashed(file));
-        if (index) for (Path shard : Safetensors.shards(file)) files.add(hashed(shard));
+        for (Path one : Checkpoints.files(path, options)) files.add(HashedFile.of(one));
         Optional<Description> model;
         String guess;
         try {
@@ -132,14 +142,5 @@ public record Inspection(
             case "Long" -> "int64";
             default -> dtype.toLowerCase(Locale.ROOT);
         };
-    }
-
-    private static HashedFile hashed(Path file) throws IOException {
-        MessageDigest digest = Digests.sha256();
-        byte[] buffer = new byte[1 << 16];
-        try (InputStream in = Files.newInputStream(file)) {
-            for (int read; (read = in.read(buffer)) >= 0; ) digest.update(buffer, 0, read);
-        }
-        return new HashedFile(file.toString(), Files.size(file), HexFormat.of().formatHex(digest.digest()));
     }
 }

@@ -38,20 +38,21 @@ public final class OfficialCheckpoint {
     }
 
     static DiTWeights read(Path file, TensorFile tensors, OptionalInt numHeads) throws IOException {
-        Map<String, String> names = plainNames(file, tensors);
-        Map<String, List<Long>> shapes = new LinkedHashMap<>();
-        names.forEach((plain, inFile) -> shapes.put(plain, tensors.shapes().get(inFile)));
-        DiTConfig model;
         try {
-            model = DiTShapes.config(shapes, numHeads);
+            return read(file, tensors, DiTShapes.config(plainShapes(tensors, plainNames(file, tensors)), numHeads));
         } catch (IllegalArgumentException e) {
             throw new FormatException(file, e.getMessage(), e);
         }
+    }
+
+    /** The weights of a model that is known. */
+    static DiTWeights read(Path file, TensorFile tensors, DiTConfig model) throws IOException {
+        Map<String, String> names = plainNames(file, tensors);
         String origin = tensors.isAveraged() ? "EMA" : "";
         return new DiTWeights(
                 file,
                 new Description(model, List.of(), DiTCheckpoint.publishedDiffusion(model), origin),
-                shapes,
+                plainShapes(tensors, names),
                 () -> renamed(tensors.read(), names),
                 Optional.empty());
     }
@@ -65,6 +66,12 @@ public final class OfficialCheckpoint {
                 throw new FormatException(file, before + " and " + inFile + " stand for the same weight");
         }
         return names;
+    }
+
+    private static Map<String, List<Long>> plainShapes(TensorFile tensors, Map<String, String> names) {
+        Map<String, List<Long>> given = tensors.shapes(), shapes = new LinkedHashMap<>();
+        names.forEach((plain, inFile) -> shapes.put(plain, given.get(inFile)));
+        return shapes;
     }
 
     private static Map<String, Tensor> renamed(Map<String, Tensor> tensors, Map<String, String> names) {

@@ -3,65 +3,84 @@ package org.dit4j.checkpoint;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalInt;
+import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.TorchFile;
+import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
 /**
- * A checkpoint of the published training script, {@code {model, ema, opt, args}}, to be resumed. The file has neither the order of the data
- * nor the state of the random numbers: a resumed run goes on with the same weights and moments, but sees other images.
+ * A checkpoint of the published training script, {@code {model, ema, opt, args}}, to be gone on from. The file has neither the order of the
+ * data nor the state of the random numbers: whoever goes on has the same weights and moments, but sees other images.
  */
 public final class OfficialTraining {
+    private static final String FIRST = "exp_avg", SECOND = "exp_avg_sq";
+    private static final List<String> KINDS = List.of(FIRST, SECOND);
+    private static final String NO_STATE = ", so there is no state of training to go on from: a checkpoint of the"
+            + " published training script has {model, ema, opt, args}; a new run can begin with the weights (--init-from)";
+
     static {
         Backend.configure();
     }
 
+    private final Path file;
     private final DiTWeights model;
     private final DiTWeights ema;
-    private final Map<String, Tensor> moments;
+    /** Where the moments of each trained parameter are in the file, by its published name. */
+    private final Map<String, String> places;
+
     private final long steps;
-    private final double learningRate;
+    private final Map<String, Object> hyperParameters;
     private final Map<String, Object> args;
 
     private OfficialTraining(
+            Path file,
             DiTWeights model,
             DiTWeights ema,
-            Map<String, Tensor> moments,
+            Map<String, String> places,
             long steps,
-            double learningRate,
+            Map<String, Object> hyperParameters,
             Map<String, Object> args) {
+        this.file = file;
         this.model = model;
         this.ema = ema;
-        this.moments = moments;
+        this.places = places;
         this.steps = steps;
-        this.learningRate = learningRate;
+        this.hyperParameters = hyperParameters;
         this.args = args;
     }
 
     /**
-     * Reads the state of the optimiser into the scope around the call; the weights are read later.
+     * Finds the state and checks that its parts fit each other; weights and moments are read later.
      *
-     * @param numHeads attention heads, needed for a width that no published model has
-     * @throws FormatException if the file is no training checkpoint, or its parts do not fit each other
+     * @param model the network that it must be of
+     * @throws FormatException if the file is no training checkpoint, its parts do not fit each other, or it is of another model, naming the
+     *     shapes
      */
-    public static OfficialTraining read(Path file, OptionalInt numHeads) throws IOException {
-        if (!TensorFile.isTorch(file))
-            throw new FormatException(file, "is no checkpoint of the published training script");
-        Map<?, ?> root = map(file, TorchFile.read(file, place -> place.startsWith("opt.")), "the file");
-        DiTWeights model = OfficialCheckpoint.read(file, part(file, root, "model", Weights.MODEL), numHeads);
-        DiTWeights ema = OfficialCheckpoint.read(file, part(file, root, "ema", Weights.EMA), numHeads);
-        Map<?, ?> optimizer = map(file, root.get("opt"), "opt");
+    public static OfficialTraining read(Path file, DiTConfig model) throws IOException {
+        if (!TensorFile.isTorch(file)) throw new FormatException(file, "is no file of torch.save" + NO_STATE);
+        try (TensorScope scope = new TensorScope()) {
+            Object root = TorchFile.read(file, place -> place.matches("opt\\.state\\.\\d+\\.step"));
+            return of(file, map(file, root, "the file"), model);
+        }
+    }
+
+    private static OfficialTraining of(Path file, Map<?, ?> root, DiTConfig wanted) throws IOException {
+        Map<?, ?> optimizer = map(file, root.get("opt"), "\"opt\"");
+        DiTWeights model = OfficialCheckpoint.read(file, part(file, root, "model", Weights.MODEL), wanted);
+        DiTWeights ema = OfficialCheckpoint.read(file, part(file, root, "ema", Weights.EMA), wanted);
         Map<?, ?> group = group(file, optimizer);
         if (Boolean.TRUE.equals(group.get("amsgrad")))
             throw new FormatException(file, "opt is AdamW with amsgrad, whose third moments have no place here");
-        Map<String, Tensor> first = new LinkedHashMap<>(), second = new LinkedHashMap<>();
+        Map<String, String> places = new LinkedHashMap<>();
         long steps = -1;
         List<?> indices = list(file, group.get("params"), "opt.param_groups.0.params");
         List<String> names =
@@ -74,18 +93,21 @@ public final class OfficialTraining {
             if (name.equals("pos_embed")) continue; // never trained, so it has no state
             String place = "opt.state." + indices.get(i);
             Map<?, ?> state = map(file, states.get(indices.get(i)), place);
-            first.put("exp_avg." + name, moment(file, state, "exp_avg", place, model, name));
-            second.put("exp_avg_sq." + name, moment(file, state, "exp_avg_sq", place, model, name));
+            requireMoment(file, state, FIRST, place, model, name);
+            requireMoment(file, state, SECOND, place, model, name);
+            places.put(name, place);
             long taken = step(file, state.get("step"), place);
             if (steps >= 0 && taken != steps)
                 throw new FormatException(file, place + " is at step " + taken + ", others at " + steps);
             steps = taken;
         }
-        first.putAll(second);
+        Map<String, Object> hyperParameters = new LinkedHashMap<>();
+        group.forEach((name, value) -> {
+            if (!name.equals("params")) hyperParameters.put(String.valueOf(name), value);
+        });
         Map<String, Object> args =
                 root.get("args") instanceof TorchFile.Namespace namespace ? namespace.fields() : Map.of();
-        double learningRate = group.get("lr") instanceof Number number ? number.doubleValue() : Double.NaN;
-        return new OfficialTraining(model, ema, first, steps, learningRate, args);
+        return new OfficialTraining(file, model, ema, places, steps, hyperParameters, args);
     }
 
     private static TensorFile part(Path file, Map<?, ?> root, String key, Weights weights) throws IOException {
@@ -101,16 +123,15 @@ public final class OfficialTraining {
         return map(file, groups.get(0), "opt.param_groups.0");
     }
 
-    private static Tensor moment(Path file, Map<?, ?> state, String kind, String place, DiTWeights model, String name)
+    private static void requireMoment(
+            Path file, Map<?, ?> state, String kind, String place, DiTWeights model, String name)
             throws FormatException {
         List<Long> needed = DiTShapes.of(model.description().model()).get(name);
-        if (!(state.get(kind) instanceof Tensor tensor))
+        if (!(state.get(kind) instanceof TorchFile.TensorInfo moment))
             throw new FormatException(file, place + " has no " + kind + "; is the optimiser AdamW?");
-        if (!Arrays.equals(
-                tensor.shape(), needed.stream().mapToLong(Long::longValue).toArray()))
+        if (!moment.shape().equals(needed))
             throw new FormatException(
-                    file, place + "." + kind + " is " + Tensors.shape(tensor) + ", but " + name + " is " + needed);
-        return tensor;
+                    file, place + "." + kind + " is " + moment.shape() + ", but " + name + " is " + needed);
     }
 
     private static long step(Path file, Object step, String place) throws FormatException {
@@ -122,9 +143,7 @@ public final class OfficialTraining {
     private static Map<?, ?> map(Path file, Object value, String place) throws FormatException {
         if (value instanceof Map<?, ?> map) return map;
         throw new FormatException(
-                file,
-                place + " is no dict; a checkpoint of the published training script has {model, ema, opt, args}, and"
-                        + " weights alone cannot be resumed");
+                file, value == null ? "has no " + place + NO_STATE : place + " is no dict" + NO_STATE);
     }
 
     private static List<?> list(Path file, Object value, String place) throws FormatException {
@@ -142,8 +161,21 @@ public final class OfficialTraining {
         return ema;
     }
 
-    /** AdamW's moments, {@code exp_avg.NAME} and then {@code exp_avg_sq.NAME}, by published parameter name and in that order. */
-    public Map<String, Tensor> moments() {
+    /**
+     * AdamW's moments, {@code exp_avg.NAME} and then {@code exp_avg_sq.NAME}, by published parameter name and in that order, on the CPU, in
+     * the scope around the call.
+     */
+    public Map<String, Tensor> readMoments() throws IOException {
+        Set<String> wanted = new HashSet<>();
+        for (String kind : KINDS) places.values().forEach(place -> wanted.add(place + "." + kind));
+        Map<?, ?> root = (Map<?, ?>) TorchFile.read(file, wanted::contains);
+        Map<?, ?> states = (Map<?, ?>) ((Map<?, ?>) root.get("opt")).get("state");
+        Map<String, Map<?, ?>> byPlace = new HashMap<>();
+        states.forEach((index, state) -> byPlace.put("opt.state." + index, (Map<?, ?>) state));
+        Map<String, Tensor> moments = new LinkedHashMap<>();
+        for (String kind : KINDS)
+            places.forEach((name, place) ->
+                    moments.put(kind + "." + name, (Tensor) byPlace.get(place).get(kind)));
         return moments;
     }
 
@@ -152,9 +184,9 @@ public final class OfficialTraining {
         return steps;
     }
 
-    /** The learning rate; NaN if the file does not say. */
-    public double learningRate() {
-        return learningRate;
+    /** AdamW's settings by PyTorch's names, {@code lr}, {@code betas}, {@code eps}, {@code weight_decay} and so on; plain values. */
+    public Map<String, Object> hyperParameters() {
+        return hyperParameters;
     }
 
     /** The script's flags by name, {@code global_batch_size} for example; plain values. */

@@ -90,6 +90,23 @@ public final class Surgery {
     public static DiT fitted(DiTWeights weights, DiTConfig wanted) throws IOException {
         Description given = weights.description();
         DiTConfig old = given.model();
+        requireFitting(old, wanted);
+        boolean sameClasses = wanted.numClasses() == old.numClasses();
+        DiT network = wanted.network(given.profile());
+        return filled(network, weights, (name, kept, fresh) -> {
+            if (name.equals("pos_embed")) return interpolated(kept, old, wanted);
+            if (!name.equals("y_embedder.embedding_table.weight") || sameClasses) return kept;
+            Tensor classes = fresh.narrow(0, 0, wanted.numClasses());
+            return old.hasNullLabel() ? Tensors.cat(0, classes, kept.narrow(0, old.numClasses(), 1)) : classes;
+        });
+    }
+
+    /**
+     * Whether {@link #fitted} can make the one of the other.
+     *
+     * @throws IllegalArgumentException if not, saying why
+     */
+    public static void requireFitting(DiTConfig old, DiTConfig wanted) {
         refuse(
                 wanted.patchSize() != old.patchSize(),
                 "patch size",
@@ -125,14 +142,6 @@ public final class Surgery {
                 old.hasNullLabel(),
                 wanted.hasNullLabel(),
                 "there is no row to start from");
-        boolean sameClasses = wanted.numClasses() == old.numClasses();
-        DiT network = wanted.network(given.profile());
-        return filled(network, weights, (name, kept, fresh) -> {
-            if (name.equals("pos_embed")) return interpolated(kept, old, wanted);
-            if (!name.equals("y_embedder.embedding_table.weight") || sameClasses) return kept;
-            Tensor classes = fresh.narrow(0, 0, wanted.numClasses());
-            return old.hasNullLabel() ? Tensors.cat(0, classes, kept.narrow(0, old.numClasses(), 1)) : classes;
-        });
     }
 
     private static void refuse(boolean differs, String what, Object given, Object wanted, String why) {

@@ -2,6 +2,7 @@ package org.dit4j.data;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Pictures, or their latents, with class labels, by number. Labels and pixels are pure functions of the index, and every method may be called
@@ -63,6 +64,11 @@ public interface Dataset extends AutoCloseable {
                 out[right] = value;
             }
         }
+    }
+
+    /** What the items are, if they are latents and not pictures. */
+    default Optional<LatentsHeader> latents() {
+        return Optional.empty();
     }
 
     /** What this is, on one line, for logs. */

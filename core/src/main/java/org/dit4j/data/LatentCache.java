@@ -181,6 +181,11 @@ public final class LatentCache implements Dataset {
         return header;
     }
 
+    @Override
+    public Optional<LatentsHeader> latents() {
+        return Optional.of(header);
+    }
+
     /** The coefficients of a projection to colours, as {@link #writeIndex} took them, if there is one. */
     public Optional<List<Double>> linearRgb() {
         return Optional.ofNullable(index.linearRgb);

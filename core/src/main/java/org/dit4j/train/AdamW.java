@@ -10,7 +10,7 @@ import org.dit4j.torch.TensorScope;
 
 /** AdamW (Loshchilov and Hutter 2019) over flat buffers by LibTorch's fused operator, with PyTorch's defaults β = (0.9, 0.999), ε = 1e-8. */
 public final class AdamW implements AutoCloseable {
-    private static final double BETA_1 = 0.9, BETA_2 = 0.999, EPS = 1e-8;
+    static final double BETA_1 = 0.9, BETA_2 = 0.999, EPS = 1e-8;
 
     private final FlatParameters parameters;
     private final double weightDecay;

@@ -36,6 +36,8 @@ import org.dit4j.torch.Tensors;
 import org.dit4j.train.ItemReader.Item;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LatentDistribution;
+import org.dit4j.vae.LatentScaling;
+import org.dit4j.vae.LatentSpace;
 import org.dit4j.vae.LinearRgb;
 
 /**
@@ -134,15 +136,8 @@ public final class LatentEncoder {
      * @throws IllegalArgumentException if {@code latents} were made by another encoder or are scaled in another way, saying what differs
      */
     public static void requireMadeBy(LatentCodec codec, LatentsHeader latents) {
-        if (!codec.encoderDigest().equals(latents.encoderDigest()))
-            throw new IllegalArgumentException("the latents were made by another autoencoder, of digest "
-                    + latents.encoderDigest() + "; this one's is " + codec.encoderDigest()
-                    + ". Give the one that made them, or encode the pictures again");
-        if (codec.scaling().scale() != latents.scale() || codec.scaling().shift() != latents.shift())
-            throw new IllegalArgumentException("the latents are scaled by " + latents.scale() + " after a shift by "
-                    + latents.shift() + ", this autoencoder's by "
-                    + codec.scaling().scale() + " after "
-                    + codec.scaling().shift() + ". Give the one that made them, or encode the pictures again");
+        new LatentSpace(latents.encoderDigest(), new LatentScaling(latents.scale(), latents.shift()))
+                .requireThatOf(codec, "the latents were made by", ", or encode the pictures again");
         if (codec.channels() != latents.channels()
                 || latents.height() * codec.downsampling() != latents.imageHeight()
                 || latents.width() * codec.downsampling() != latents.imageWidth())

@@ -18,12 +18,15 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Where a run keeps what it makes: {@code results/000-DiT-S-2} with {@code checkpoints}, {@code samples}, {@code log.txt},
  * {@code metrics.jsonl}, {@code config.yaml} and {@code run.json}.
  */
 public record RunFolder(Path path) {
+    private static final Logger LOGGER = LoggerFactory.getLogger(RunFolder.class);
     private static final Pattern NUMBERED = Pattern.compile("(\\d{3,9})-.*"), NEW = Pattern.compile("\\.new-(\\d+)");
     private static final String IDENTITY = "run.json";
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -70,9 +73,26 @@ public record RunFolder(Path path) {
         }
     }
 
-    /** The newest run in {@code results} with this identity. */
+    /** The newest run in {@code results} with this identity, begun from fresh weights. */
     public static Optional<RunFolder> find(Path results, RunIdentity identity) throws IOException {
-        for (RunFolder folder : all(results)) if (folder.identity().equals(identity)) return Optional.of(folder);
+        return find(results, identity, Origin.FRESH);
+    }
+
+    /**
+     * The newest run in {@code results} with this identity that began with {@code origin}: with what is there now, or was there, if nothing
+     * is there any more.
+     */
+    public static Optional<RunFolder> find(Path results, RunIdentity identity, Origin origin) throws IOException {
+        for (RunFolder folder : all(results)) {
+            RunIdentity run = folder.identity();
+            if (!run.equals(identity.withOriginOf(run)) || !origin.hasNameOf(run)) continue;
+            if (origin.isUnchangedSince(run)) return Optional.of(folder);
+            LOGGER.warn(
+                    "{} is not the file any more that {} began with; that run goes on with --resume {}",
+                    origin.path().orElseThrow(),
+                    folder.path,
+                    folder.path);
+        }
         return Optional.empty();
     }
 
@@ -108,7 +128,11 @@ public record RunFolder(Path path) {
      */
     public RunIdentity identity() throws IOException {
         Path file = path.resolve(IDENTITY);
-        if (!Files.exists(file)) throw new FormatException(path, "is not the folder of a run: it has no " + IDENTITY);
+        if (!Files.exists(file))
+            throw new FormatException(
+                    path,
+                    "is not the folder of a run: it has no " + IDENTITY
+                            + "; to begin a run with its weights: --init-from");
         try {
             return new RunIdentity(JSON.readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
         } catch (JacksonException | NullPointerException e) {
@@ -139,6 +163,11 @@ public record RunFolder(Path path) {
     /** The metrics, one JSON object on each line. */
     public Path metrics() {
         return path.resolve("metrics.jsonl");
+    }
+
+    /** The losses on data that are not trained on, one JSON object on each line; only where there are such data. */
+    public Path validation() {
+        return path.resolve("validation.jsonl");
     }
 
     /** The resolved configuration, a recipe that starts the same run again. */

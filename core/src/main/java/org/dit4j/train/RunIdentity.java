@@ -2,6 +2,7 @@ package org.dit4j.train;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -39,6 +40,29 @@ public record RunIdentity(Map<String, String> values) {
         values.put("data", data.describe());
         values.put("classNames", data.classNames().toString());
         return new RunIdentity(values);
+    }
+
+    /**
+     * Of a run that does not begin with fresh weights: also what it begins with, by name and SHA-256.
+     *
+     * @throws java.nio.file.NoSuchFileException if there is no such file
+     */
+    public RunIdentity begunWith(Origin origin) throws IOException {
+        return with(origin.identity());
+    }
+
+    /** As if the run had begun with what another one began with. */
+    RunIdentity withOriginOf(RunIdentity other) {
+        Map<String, String> recorded = new TreeMap<>(other.values);
+        recorded.keySet().removeIf(name -> !name.startsWith(Origin.KEY));
+        return with(recorded);
+    }
+
+    private RunIdentity with(Map<String, String> more) {
+        Map<String, String> all = new TreeMap<>(values);
+        all.keySet().removeIf(name -> name.startsWith(Origin.KEY));
+        all.putAll(more);
+        return new RunIdentity(all);
     }
 
     /** SHA-256 of the names and values. */

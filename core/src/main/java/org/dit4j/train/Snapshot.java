@@ -8,16 +8,20 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.TrainState;
+import org.dit4j.data.LatentsHeader;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
+import org.dit4j.vae.LatentScaling;
+import org.dit4j.vae.LatentSpace;
 
 /**
  * The whole state of a trainer between two steps, copied to the CPU's memory, so that it can be written while training goes on. The
@@ -28,6 +32,7 @@ final class Snapshot implements AutoCloseable {
 
     private final Trainer trainer;
     private final List<String> classNames;
+    private final Optional<LatentSpace> latents;
     /** What is not trained, and so in no flat buffer. */
     private final Map<String, Tensor> fixed = new LinkedHashMap<>();
 
@@ -36,8 +41,10 @@ final class Snapshot implements AutoCloseable {
     private final Map<String, Object> state = new LinkedHashMap<>();
     private long steps;
 
-    Snapshot(Trainer trainer, List<String> classNames) {
+    Snapshot(Trainer trainer, List<String> classNames, Optional<LatentsHeader> latents) {
         this.trainer = trainer;
+        this.latents = latents.map(
+                header -> new LatentSpace(header.encoderDigest(), new LatentScaling(header.scale(), header.shift())));
         this.classNames = List.copyOf(classNames);
         values = copyOf(trainer.parameters().values());
         average = copyOf(trainer.ema().average());
@@ -124,6 +131,7 @@ final class Snapshot implements AutoCloseable {
                                 classNames,
                                 trainer.diffusion().text(),
                                 weights)
+                        .withLatents(latents)
                         .metadata());
     }
 
@@ -167,11 +175,9 @@ final class Snapshot implements AutoCloseable {
         FlatParameters parameters = trainer.parameters();
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            copy(checkpoint.resolve(TrainState.MODEL), "", parameters.views(parameters.values()));
-            copy(
-                    checkpoint.resolve(TrainState.EMA),
-                    "",
-                    parameters.views(trainer.ema().average()));
+            // the networks' tensors are views of the buffers, and what is not trained may be another run's
+            copy(checkpoint.resolve(TrainState.MODEL), "", StateDict.of(trainer.network()));
+            copy(checkpoint.resolve(TrainState.EMA), "", StateDict.of(trainer.emaNetwork()));
             Path optimizer = checkpoint.resolve(TrainState.OPTIMIZER);
             copy(optimizer, FIRST, parameters.views(trainer.optimizer().firstMoments()));
             copy(optimizer, SECOND, parameters.views(trainer.optimizer().secondMoments()));

@@ -39,6 +39,7 @@ public final class Trainer implements AutoCloseable {
     private final AdamW optimizer;
     private final Ema ema;
     private final TrainingPass pass;
+    private final TrainingPass averagedPass;
     private final BatchLoader loader;
     private final Tally tally;
 
@@ -68,6 +69,8 @@ public final class Trainer implements AutoCloseable {
         emaNetwork = averaged(ema.average());
         pass = TrainingPass.of(
                 network, config.bf16(), config.recompute(), device.type().intern());
+        averagedPass =
+                TrainingPass.of(emaNetwork, config.bf16(), false, device.type().intern());
         loader = new BatchLoader(
                 dataset,
                 LoaderConfig.of(config.seed(), config.microBatchSize())
@@ -76,6 +79,25 @@ public final class Trainer implements AutoCloseable {
                         .withNumWorkers(config.numWorkers()));
         tally = new Tally(device);
         counts = tally.read();
+    }
+
+    /**
+     * A run that begins with something else than fresh weights: those of another model, or the state of the published script.
+     *
+     * @param dataset stays the caller's to close
+     * @throws org.dit4j.io.FormatException if a file is damaged
+     */
+    public static Trainer begin(TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, InitialState state)
+            throws IOException {
+        long firstSample = Math.multiplyExact(state.steps(), config.globalBatchSize());
+        Trainer trainer = new Trainer(config, diffusion, dataset, firstSample);
+        try {
+            state.load(trainer);
+            return trainer;
+        } catch (IOException | RuntimeException e) {
+            trainer.close();
+            throw e;
+        }
     }
 
     /**
@@ -262,6 +284,15 @@ public final class Trainer implements AutoCloseable {
         trainedImages = restoredImages;
         tally.restore(restored);
         counts = restored;
+    }
+
+    /** The averaged network's prediction in float32, without a graph, in the precision of the training. */
+    Tensor predictAveraged(Tensor xt, Tensor timesteps, Tensor labels) {
+        return averagedPass.forward(xt, timesteps, labels);
+    }
+
+    Tensor onDevice(Tensor tensor) {
+        return Tensors.to(tensor, device);
     }
 
     /** Waits until the device has done what it was given. */

@@ -32,6 +32,8 @@ final class TinyRun {
     Dataset data = new Glyphs(3, 8);
     long seed = 7;
     int maxSteps = 20, microBatchSize = 4, numWorkers = 0;
+    Optional<Validation> validation = Optional.empty();
+    Origin origin = Origin.FRESH;
     TrainingRun.Cadence cadence = new TrainingRun.Cadence(3, 4, 0);
     TrainingRun.Safety safety = TrainingRun.Safety.DEFAULT;
 
@@ -60,12 +62,12 @@ final class TinyRun {
     /** The newest folder of the same run, or a new one. */
     RunFolder folder() throws IOException {
         RunIdentity identity = RunIdentity.of(config(), GaussianDiffusion.published(), data);
-        Optional<RunFolder> found = RunFolder.find(results, identity);
-        return found.isPresent() ? found.get() : RunFolder.create(results, "tiny", identity);
+        Optional<RunFolder> found = RunFolder.find(results, identity, origin);
+        return found.isPresent() ? found.get() : RunFolder.create(results, "tiny", identity.begunWith(origin));
     }
 
     TrainingRun open() throws IOException {
-        return TrainingRun.open(folder(), config(), GaussianDiffusion.published(), data, cadence, safety);
+        return TrainingRun.open(folder(), config(), GaussianDiffusion.published(), data, validation, cadence, safety);
     }
 
     RunFolder train() throws IOException {
