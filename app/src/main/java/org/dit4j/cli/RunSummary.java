@@ -3,6 +3,8 @@ package org.dit4j.cli;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.annotation.JsonSerialize;
+import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
 import java.io.IOException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -15,7 +17,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import org.dit4j.checkpoint.TrainState;
 import org.dit4j.model.DiTConfig;
-import org.dit4j.report.JsonLines;
+import org.dit4j.report.FollowedFile;
 import org.dit4j.train.RunFolder;
 import org.dit4j.train.RunLock;
 
@@ -42,7 +44,7 @@ record RunSummary(
         Double loss,
         long images,
         String checkpoint,
-        Instant updated,
+        @JsonSerialize(using = ToStringSerializer.class) Instant updated,
         long bytes,
         List<String> problems) {
     enum State {
@@ -68,7 +70,7 @@ record RunSummary(
             folder.identity();
             Recipe config = config(folder);
             Optional<Path> checkpoint = TrainState.latest(folder.checkpoints());
-            JsonNode last = JsonLines.last(folder.metrics());
+            JsonNode last = FollowedFile.lastJson(folder.metrics());
             Long maxSteps = maxSteps(config);
             long saved = checkpoint.map(RunSummary::step).orElse(0L);
             OptionalLong process = RunLock.holder(folder);

@@ -88,9 +88,14 @@ final class Training implements AutoCloseable {
 
     /** The command that samples from a run. */
     String sampleCommand(RunFolder folder) {
-        return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit"))) + " sample --ckpt "
+        return dit() + " sample --ckpt "
                 + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed()
                 + (codec == null ? "" : " --vae " + SampleCommand.quoted(flags.data.vae.path()));
+    }
+
+    /** How the person calls the command. */
+    private static String dit() {
+        return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit")));
     }
 
     /** The run that the flags mean, if it has begun. */
@@ -155,14 +160,14 @@ final class Training implements AutoCloseable {
 
     private void follow(TrainingRun run, RunFolder folder, Progress progress, Signals signals) throws IOException {
         Board board = new Board(folder, card(folder), progress::message);
-        board.write(run.trainer().steps());
+        board.write(run.trainer());
         try (TensorBoard tensorBoard = new TensorBoard(
                 folder, run.trainer().steps(), describe(), flags.output.histograms, progress::message)) {
             TrainingListener following = TrainingListener.of(new Watcher(folder, progress), tensorBoard, board);
             if (run.run(following) == TrainingRun.Ending.STOPPED)
                 throw signals.stopped(run.trainer().steps());
         } finally {
-            board.write(run.trainer().steps());
+            board.write(run.trainer());
         }
     }
 
@@ -176,7 +181,8 @@ final class Training implements AutoCloseable {
                 sampling(List.of("0")),
                 sampleCommand(folder),
                 Optional.ofNullable(codec == null ? null : flags.data.vae.path()),
-                SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit"))));
+                dit() + " train --config " + SampleCommand.quoted(folder.config()) + " --resume "
+                        + SampleCommand.quoted(folder.path()));
     }
 
     private String goesOn(long steps) {

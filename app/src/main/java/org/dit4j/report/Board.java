@@ -42,21 +42,21 @@ public final class Board implements TrainingListener {
     @Override
     public void onLog(Trainer trainer, TrainingLog log) {
         long since = System.nanoTime() - writtenNanos;
-        if (since > PAUSE_NANOS && since / SHARE > tookNanos) write(trainer.steps());
+        if (since > PAUSE_NANOS && since / SHARE > tookNanos) write(trainer);
     }
 
     @Override
     public void onSamples(Trainer trainer) {
-        write(trainer.steps());
+        write(trainer);
     }
 
-    /** Writes both as of a step. */
-    public void write(long step) {
-        long start = System.nanoTime();
+    /** Writes both as they are now. */
+    public void write(Trainer trainer) {
+        long step = trainer.steps(), start = System.nanoTime();
         try {
             history.refresh();
-            Curves.write(curves(folder), folder.path().getFileName() + ", step " + Figures.number(step), history);
-            String text = card.text(step, history, grid(step), Files.exists(curves(folder)));
+            Curves.write(curves(folder), folder.path().getFileName() + ", step " + Numbers.number(step), history);
+            String text = card.text(step, trainer.trainedImages(), history, grid(step), Files.exists(curves(folder)));
             AtomicFile.write(
                     folder.path().resolve("README.md"),
                     channel -> channel.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));

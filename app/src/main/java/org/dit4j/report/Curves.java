@@ -7,8 +7,6 @@ import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.text.DecimalFormat;
-import java.text.DecimalFormatSymbols;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -162,11 +160,7 @@ public final class Curves {
         int exponent = (int) Math.floor(Math.log10(value) + 1e-9);
         double mantissa = value / Math.pow(10, exponent);
         if (logarithmic && LABELLED.stream().noneMatch(labelled -> Math.abs(mantissa - labelled) < 1e-6)) return "";
-        if (value != 0 && Math.abs(value) < 0.01)
-            return new DecimalFormat("0.##E0", DecimalFormatSymbols.getInstance(Locale.ROOT))
-                    .format(value)
-                    .replace("E", "e");
-        return new DecimalFormat("#,##0.####", DecimalFormatSymbols.getInstance(Locale.ROOT)).format(value);
+        return Numbers.real(value);
     }
 
     private static Font font(int style, int size) {

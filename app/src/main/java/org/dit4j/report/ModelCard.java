@@ -31,7 +31,7 @@ public final class ModelCard {
     private final SampleRequest sampling;
     private final String sampleCommand;
     private final Optional<Path> vae;
-    private final String command;
+    private final String goOnCommand;
 
     /**
      * The card of a run.
@@ -41,7 +41,7 @@ public final class ModelCard {
      * @param sampling how its grids are drawn
      * @param sampleCommand that draws from it
      * @param vae the autoencoder of a model on latents, if it is known
-     * @param command that trains it
+     * @param goOnCommand that trains it further
      */
     public ModelCard(
             RunFolder folder,
@@ -52,7 +52,7 @@ public final class ModelCard {
             SampleRequest sampling,
             String sampleCommand,
             Optional<Path> vae,
-            String command) {
+            String goOnCommand) {
         this.folder = folder;
         this.model = model;
         this.diffusion = diffusion;
@@ -61,36 +61,35 @@ public final class ModelCard {
         this.sampling = sampling;
         this.sampleCommand = sampleCommand;
         this.vae = vae;
-        this.command = command;
+        this.goOnCommand = goOnCommand;
     }
 
     /**
      * The card after a step.
      *
+     * @param images trained
      * @param grid the newest one, in the run's folder
      * @param curves whether there is {@code curves.png}
      */
-    String text(long step, RunHistory history, Optional<Path> grid, boolean curves) {
+    String text(long step, long images, RunHistory history, Optional<Path> grid, boolean curves) {
         List<String> parts = new ArrayList<>();
         parts.add(frontMatter());
         parts.add("# " + folder.path().getFileName());
         parts.add((config.model().numClasses() > 0 ? "A class-conditional" : "An unconditional")
                 + " diffusion transformer ([DiT](https://arxiv.org/abs/2212.09748)) of "
-                + Figures.number(config.model().parameters()) + " parameters, trained by dit4j on "
+                + Numbers.number(config.model().parameters()) + " parameters, trained by dit4j on "
                 + data.describe() + ".");
         grid.ifPresent(path -> parts.add("![Samples](samples/" + path.getFileName()
-                + ")\n\nSamples of the averaged weights after step " + Figures.number(Board.stepOf(path)) + ": "
+                + ")\n\nSamples of the averaged weights after step " + Numbers.number(Board.stepOf(path)) + ": "
                 + sampling() + ". Each grid of the run is drawn from the same noise."));
-        parts.add("## How far it is\n\n" + table(progress(step, history)));
+        parts.add("## How far it is\n\n" + table(progress(step, images, history)));
         if (curves) parts.add("![Losses, gradient norm, learning rate and speed](curves.png)");
         if (!history.validations().isEmpty()) parts.add(validation(history.validations()));
         parts.add("## What it is\n\n" + table(description()));
         if (config.model().numClasses() > 0) parts.add("Classes: " + classes() + ".");
         parts.add("## Sample from it\n\n    " + sampleCommand + "\n\n```java\n" + java() + "```");
-        parts.add("## Go on with it\n\nThe command that began it goes on with it, and so does\n\n    " + command
-                + " train --config "
-                + folder.config() + " --resume " + folder.path() + "\n\nwith `--max-steps` for more than "
-                + Figures.number(config.maxSteps()) + " steps.");
+        parts.add("## Go on with it\n\n    " + goOnCommand + "\n\nwith `--max-steps` for more than "
+                + Numbers.number(config.maxSteps()) + " steps.");
         parts.add(
                 "`dit train` writes this file as the run goes. `config.yaml` has the whole configuration, `metrics.jsonl` every log.");
         return String.join("\n\n", parts) + "\n";
@@ -103,45 +102,41 @@ public final class ModelCard {
     }
 
     private String sampling() {
-        return sampling.steps() + " steps of " + sampling.sampler() + ", guidance " + sampling.guidance() + ", seed "
+        return "steps " + sampling.steps() + ", " + sampling.sampler() + ", guidance " + sampling.guidance() + ", seed "
                 + sampling.seed();
     }
 
-    private Map<String, String> progress(long step, RunHistory history) {
+    private Map<String, String> progress(long step, long images, RunHistory history) {
         Map<String, String> rows = new LinkedHashMap<>();
-        rows.put("steps", Figures.number(step) + " of " + Figures.number(config.maxSteps()));
-        long images = step * config.globalBatchSize();
+        rows.put("steps", Numbers.number(step) + " of " + Numbers.number(config.maxSteps()));
         String epochs = data.size() == Dataset.ENDLESS
                 ? ""
-                : ", " + Figures.real((double) images / data.size()) + " times the data";
-        rows.put("images trained", Figures.number(images) + epochs);
+                : ", " + Numbers.real((double) images / data.size()) + " times the data";
+        rows.put("images trained", Numbers.number(images) + epochs);
         List<TrainingLog> logs = history.logs();
         if (logs.isEmpty()) return rows;
         TrainingLog last = logs.get(logs.size() - 1);
-        rows.put(
-                "training loss",
-                Figures.real(last.loss()) + ", the mean up to step " + Figures.number(last.step())
-                        + " since the log before");
-        rows.put("gradient norm", Figures.real(last.gradientNorm()));
-        rows.put("learning rate", Figures.real(last.learningRate()));
-        rows.put("images per second", Figures.real(last.time().imagesPerSecond()));
-        rows.put("skipped steps", Figures.number(last.skippedSteps()));
+        rows.put("training loss", Numbers.real(last.loss()) + ", the mean of the steps since the log before");
+        rows.put("gradient norm", Numbers.real(last.gradientNorm()));
+        rows.put("learning rate", Numbers.real(last.learningRate()));
+        rows.put("images per second", Numbers.real(last.time().imagesPerSecond()));
+        rows.put("skipped steps", Numbers.number(last.skippedSteps()));
         rows.put(
                 "spikes of the loss",
-                Figures.number(logs.stream().filter(TrainingLog::spike).count()));
+                Numbers.number(logs.stream().filter(TrainingLog::spike).count()));
         return rows;
     }
 
     private static String validation(List<ValidationLosses> validations) {
         ValidationLosses last = validations.get(validations.size() - 1);
         Map<String, String> rows = new LinkedHashMap<>();
-        rows.put("all", Figures.real(last.loss()));
+        rows.put("all", Numbers.real(last.loss()));
         for (int i = 0; i < last.buckets().size(); i++)
             rows.put(
                     last.firstTimestep(i) + " to " + (last.firstTimestep(i + 1) - 1),
-                    Figures.real(last.buckets().get(i)));
-        return "The loss of the averaged weights on " + Figures.number(last.numItems())
-                + " items that were not trained on, after step " + Figures.number(last.step()) + ":\n\n"
+                    Numbers.real(last.buckets().get(i)));
+        return "The loss of the averaged weights on " + Numbers.number(last.numItems())
+                + " items that were not trained on, after step " + Numbers.number(last.step()) + ":\n\n"
                 + table("timesteps", "loss", rows);
     }
 
@@ -149,17 +144,17 @@ public final class ModelCard {
         DiTConfig network = config.model();
         Map<String, String> rows = new LinkedHashMap<>();
         rows.put("model", model);
-        rows.put("parameters", Figures.number(network.parameters()));
-        rows.put("Gflops", Figures.real(network.gflops()) + ", multiply-accumulates of a forward pass for one image");
+        rows.put("parameters", Numbers.number(network.parameters()));
+        rows.put("Gflops", Numbers.real(network.gflops()) + " for one image (multiply-accumulates of a forward pass)");
         rows.put("diffusion", diffusion);
         rows.put("data", data.describe());
-        rows.put("items", data.size() == Dataset.ENDLESS ? "endless" : Figures.number(data.size()));
-        rows.put("batch size", Figures.number(config.globalBatchSize()));
+        rows.put("items", data.size() == Dataset.ENDLESS ? "endless" : Numbers.number(data.size()));
+        rows.put("batch size", Numbers.number(config.globalBatchSize()));
         int warmup = config.learningRate().warmupSteps();
         rows.put(
                 "learning rate",
-                Figures.real(config.learningRate().rate()) + " (AdamW)"
-                        + (warmup == 0 ? "" : " after " + Figures.number(warmup) + " steps of warm-up"));
+                Numbers.real(config.learningRate().rate()) + " (AdamW)"
+                        + (warmup == 0 ? "" : " after " + Numbers.number(warmup) + " steps of warm-up"));
         rows.put("weight decay", Double.toString(config.weightDecay()));
         rows.put("clipped at norm", config.clipNorm() == 0 ? "never" : Double.toString(config.clipNorm()));
         rows.put(

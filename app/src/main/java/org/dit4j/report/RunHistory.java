@@ -1,6 +1,5 @@
 package org.dit4j.report;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,24 +9,26 @@ import org.dit4j.train.ValidationLosses;
 
 /** What a run has logged so far, former processes included, as its folder has it. */
 public final class RunHistory {
-    private final JsonLines metrics;
-    private final JsonLines validation;
+    private final FollowedFile metrics;
+    private final FollowedFile validation;
     private final List<TrainingLog> logs = new ArrayList<>();
     private final List<ValidationLosses> validations = new ArrayList<>();
 
     public RunHistory(RunFolder folder) {
-        metrics = new JsonLines(folder.metrics());
-        validation = new JsonLines(folder.validation());
+        metrics = new FollowedFile(folder.metrics());
+        validation = new FollowedFile(folder.validation());
     }
 
     /** Reads what is new. */
     public void refresh() throws IOException {
-        JsonLines.Lines lines = metrics.poll();
+        FollowedFile.Lines lines = metrics.poll();
         if (lines.anew()) logs.clear();
-        for (JsonNode line : lines.values()) TrainingLog.of(line).ifPresent(logs::add);
+        for (String line : lines.values())
+            TrainingLog.of(FollowedFile.json(line)).ifPresent(logs::add);
         lines = validation.poll();
         if (lines.anew()) validations.clear();
-        for (JsonNode line : lines.values()) ValidationLosses.of(line).ifPresent(validations::add);
+        for (String line : lines.values())
+            ValidationLosses.of(FollowedFile.json(line)).ifPresent(validations::add);
     }
 
     /** In the order of their steps. */

@@ -1,23 +1,26 @@
 package org.dit4j.report;
 
+import java.text.DecimalFormat;
+import java.text.DecimalFormatSymbols;
 import java.time.Duration;
 import java.util.Locale;
 
 /** Numbers as people read them. */
-public final class Figures {
-    private Figures() {}
+public final class Numbers {
+    private Numbers() {}
 
     /** {@code 1,234,567}. */
     public static String number(long value) {
         return String.format(Locale.ROOT, "%,d", value);
     }
 
-    /** Four digits, as {@code 0.01234}, {@code 12.34}, {@code 1.2e-05}; {@code -} where there is no number. */
+    /** Some four digits: {@code 0.0123}, {@code 12.34}, {@code 1,234}, {@code 1.5e-5}; {@code -} where there is no number. */
     public static String real(double value) {
         if (!Double.isFinite(value)) return "-";
         double size = Math.abs(value);
-        if (size != 0 && size < 1e-3) return String.format(Locale.ROOT, "%.2g", value);
-        return String.format(Locale.ROOT, size < 1 ? "%.4f" : size < 100 ? "%.2f" : "%,.0f", value);
+        String pattern = size != 0 && size < 0.001 ? "0.##E0" : size < 1 ? "0.####" : size < 100 ? "0.##" : "#,##0";
+        DecimalFormat format = new DecimalFormat(pattern, DecimalFormatSymbols.getInstance(Locale.ROOT));
+        return format.format(value).replace('E', 'e');
     }
 
     /** {@code 12 B}, {@code 3.4 kB}, {@code 560 MB}. */

@@ -14,10 +14,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** Follows a file of JSON objects, one on each line, that a trainer writes on, and cuts back when it continues from a checkpoint. */
-public final class JsonLines {
+/** Follows a file of lines that a trainer writes on, and cuts back when it continues from a checkpoint. */
+public final class FollowedFile {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final int MOST_AT_ONCE = 16 << 20;
+    private static final int MOST_AT_ONCE = 16 << 20, TAIL = 1 << 16;
 
     private final Path file;
     /** Of the whole lines that were read. */
@@ -26,36 +26,21 @@ public final class JsonLines {
     private byte[] last = {};
 
     /** @param file need not be there yet */
-    public JsonLines(Path file) {
+    public FollowedFile(Path file) {
         this.file = file;
-    }
-
-    /** The last line of a file that is JSON, by its last 64 KiB; missing if there is none. */
-    public static JsonNode last(Path file) throws IOException {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            int count = (int) Math.min(1 << 16, channel.size());
-            String[] lines =
-                    new String(bytes(channel, channel.size() - count, count), StandardCharsets.UTF_8).split("\n");
-            for (int i = lines.length - 1; i >= 0; i--) {
-                JsonNode value = parsed(lines[i].getBytes(StandardCharsets.UTF_8));
-                if (value.isObject()) return value;
-            }
-        } catch (NoSuchFileException e) {
-            // as one without lines
-        }
-        return JSON.missingNode();
     }
 
     /**
      * What {@link #poll} found.
      *
      * @param anew whether the file was cut back: these are all of its lines then, and otherwise those that came since the last time
+     * @param values without the line ends
      */
-    public record Lines(boolean anew, List<JsonNode> values) {}
+    public record Lines(boolean anew, List<String> values) {}
 
-    /** The lines that are new; without those that are no JSON, and the one that is being written. */
+    /** The lines that are new, without the one that is being written. */
     public Lines poll() throws IOException {
-        List<JsonNode> values = new ArrayList<>();
+        List<String> values = new ArrayList<>();
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             boolean anew = !stands(channel);
             if (anew) forget();
@@ -84,25 +69,38 @@ public final class JsonLines {
         return Arrays.copyOf(buffer.array(), buffer.position());
     }
 
-    private boolean readSome(FileChannel channel, List<JsonNode> values) throws IOException {
+    private boolean readSome(FileChannel channel, List<String> values) throws IOException {
         byte[] some = bytes(channel, end, (int) Math.min(MOST_AT_ONCE, channel.size() - end));
         int begin = 0;
         for (int i = 0; i < some.length; i++) {
             if (some[i] != '\n') continue;
             last = Arrays.copyOfRange(some, begin, i + 1);
+            values.add(new String(some, begin, i - begin, StandardCharsets.UTF_8));
             begin = i + 1;
-            JsonNode value = parsed(last);
-            if (value.isObject()) values.add(value);
         }
         end += begin;
         return begin > 0;
     }
 
-    private static JsonNode parsed(byte[] line) throws IOException {
+    /** A line as JSON; a missing node if it is none. */
+    public static JsonNode json(String line) {
         try {
             return JSON.readTree(line);
         } catch (JsonProcessingException e) {
-            return JSON.missingNode(); // somebody edited it
+            return JSON.missingNode(); // somebody edited it, or a power failure cut it short
         }
+    }
+
+    /** The last line of a file that is a JSON object; a missing node if there is no file, or none in its last 64 KiB. */
+    public static JsonNode lastJson(Path file) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            int count = (int) Math.min(TAIL, channel.size());
+            String[] lines =
+                    new String(bytes(channel, channel.size() - count, count), StandardCharsets.UTF_8).split("\n");
+            for (int i = lines.length - 1; i >= 0; i--) if (json(lines[i]).isObject()) return json(lines[i]);
+        } catch (NoSuchFileException e) {
+            // as one without lines
+        }
+        return JSON.missingNode();
     }
 }
