@@ -111,7 +111,11 @@ public final class TensorBoard implements TrainingListener, AutoCloseable {
     }
 
     @Override
-    public void close() throws IOException {
-        if (file != null) file.close();
+    public void close() {
+        try {
+            if (file != null) file.close();
+        } catch (IOException e) {
+            messages.accept("The events for TensorBoard may be incomplete: " + e.getMessage());
+        }
     }
 }

@@ -256,6 +256,12 @@ public final class Trainer implements AutoCloseable {
         return counts.lossSum() / counts.lossSteps();
     }
 
+    /** As {@link #drainMeanLoss}, but the next call says it of the same steps, and those that come. */
+    double readMeanLoss() {
+        counts = tally.read();
+        return counts.lossSum() / counts.lossSteps();
+    }
+
     /** How many steps of the run were skipped because their loss or gradients were not finite, as of {@link #drainMeanLoss}. */
     public long skippedSteps() {
         return (long) counts.skippedSteps();

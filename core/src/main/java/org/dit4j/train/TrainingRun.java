@@ -345,6 +345,15 @@ public final class TrainingRun implements AutoCloseable {
     }
 
     /**
+     * What a log would say now, for who wants to see it more often than it is logged; on the training thread. Waits for the device.
+     *
+     * @param stepsPerSecond as the caller measured it
+     */
+    public TrainingLog sinceLastLog(double stepsPerSecond) {
+        return described(trainer.readMeanLoss(), stepsPerSecond);
+    }
+
+    /**
      * Trains to the last step, until the listener ends it, or {@link #stop} does.
      *
      * @throws DivergedException if losses, gradients or weights are no longer finite and going back did not help
@@ -421,15 +430,7 @@ public final class TrainingRun implements AutoCloseable {
     }
 
     private void report(double loss, double stepsPerSecond) throws IOException {
-        TrainingLog log = new TrainingLog(
-                trainer.steps(),
-                trainer.trainedImages(),
-                loss,
-                trainer.gradientNorm(),
-                trainer.config().learningRate().at(trainer.steps()),
-                trainer.skippedSteps(),
-                metrics.isSpike(loss),
-                speed.at(stepsPerSecond));
+        TrainingLog log = described(loss, stepsPerSecond);
         addMetrics(log);
         log(text(
                 "(step=%07d) Train Loss: %.4f, Train Steps/Sec: %.2f%s",
@@ -441,6 +442,18 @@ public final class TrainingRun implements AutoCloseable {
         if (trainer.skippedInARow() >= safety.maxSkippedInARow())
             rollBack("the loss or the gradients of the last " + trainer.skippedInARow() + " steps up to step "
                     + trainer.steps() + " are not finite");
+    }
+
+    private TrainingLog described(double loss, double stepsPerSecond) {
+        return new TrainingLog(
+                trainer.steps(),
+                trainer.trainedImages(),
+                loss,
+                trainer.gradientNorm(),
+                trainer.config().learningRate().at(trainer.steps()),
+                trainer.skippedSteps(),
+                metrics.isSpike(loss),
+                speed.at(stepsPerSecond));
     }
 
     /** Goes on from older weights with newer data; the same data would lead to the same end. */
