@@ -108,6 +108,7 @@ final class EncodeCommand implements Callable<Integer> {
 
     @Option(
             names = "--device",
+            completionCandidates = Names.Devices.class,
             paramLabel = "NAME",
             description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
     private String device = "auto";

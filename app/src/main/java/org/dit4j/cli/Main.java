@@ -38,6 +38,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
             TrainCommand.class,
             SampleCommand.class,
             VerifyCommand.class,
+            DoctorCommand.class,
+            CompletionCommand.class,
             InfoCommand.class,
             BenchCommand.class,
             InspectCommand.class,
@@ -115,6 +117,8 @@ public final class Main {
             return unknown(unmatched.getUnmatched().get(0), command);
         if (e.getArgSpec() instanceof OptionSpec option && e.getCause() instanceof TypeConversionException cause)
             return option.longestName() + ": " + valueMessage(option, e.getValue(), cause);
+        if (e.getArgSpec() != null && e.getCause() instanceof TypeConversionException cause)
+            return e.getArgSpec().paramLabel() + ": " + valueMessage(e.getArgSpec(), e.getValue(), cause);
         return e.getMessage();
     }
 

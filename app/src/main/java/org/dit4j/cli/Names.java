@@ -136,4 +136,12 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
             super(List.of("none", "ema", "mse"), Function.identity());
         }
     }
+
+    /** What shells offer for a device; cuda:1 and so on are not listed. */
+    static final class Devices implements Iterable<String> {
+        @Override
+        public Iterator<String> iterator() {
+            return List.of("auto", "cpu", "cuda").iterator();
+        }
+    }
 }

@@ -34,7 +34,7 @@ final class PictureFlags {
                 "WebDataset's tar files: a folder of them, one, or several as in train-{000000..000146}.tar.",
                 "A folder that \"dit encode\" made: latents; to train on."
             })
-    private String dataPath;
+    private Path dataPath;
 
     @Option(
             names = "--image-size",
@@ -75,17 +75,21 @@ final class PictureFlags {
     @Option(names = "--classes-name", paramLabel = "COLUMN", description = "The table's column of class names.")
     private String classesName;
 
+    boolean isGiven() {
+        return dataPath != null && !dataPath.toString().isBlank();
+    }
+
     /** Whether the path is a folder that "dit encode" made. */
     boolean isLatents() {
-        return dataPath != null && !dataPath.isBlank() && LatentCache.isCache(path());
+        return isGiven() && LatentCache.isCache(path());
     }
 
     boolean areGlyphs() {
-        return GLYPHS.equals(dataPath);
+        return isGiven() && dataPath.toString().equals(GLYPHS);
     }
 
     Path path() {
-        return Path.of(dataPath);
+        return dataPath;
     }
 
     /** Null if it was not given. */
@@ -105,7 +109,7 @@ final class PictureFlags {
 
     /** Opens the pictures; what is wrong with them fails as {@link ExitCode#DATA}. */
     Dataset open(long seed, int channels, boolean skipBroken) {
-        if (dataPath == null || dataPath.isBlank())
+        if (!isGiven())
             throw new IllegalArgumentException(
                     "--data-path is missing: a folder or .zip of pictures, an IDX file, or glyphs (built in)");
         if (areGlyphs()) return new Glyphs(seed, imageSize == null ? 32 : imageSize);
@@ -142,10 +146,10 @@ final class PictureFlags {
                     "--class-names is for IDX and tar files; the classes of a folder are named by folders or --classes-csv");
         if (path.getNameCount() == 1 && !Files.exists(path))
             throw new NoSuchFileException(
-                    dataPath,
+                    dataPath.toString(),
                     null,
                     "there is no such folder or file; the built-in data are called " + GLYPHS
-                            + DidYouMean.hint(dataPath, List.of(GLYPHS)));
+                            + DidYouMean.hint(dataPath.toString(), List.of(GLYPHS)));
         return ImageFolder.open(
                 path,
                 new ImageFolderConfig(

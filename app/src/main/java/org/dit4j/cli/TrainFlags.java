@@ -142,6 +142,7 @@ final class TrainFlags {
 
         @Option(
                 names = "--device",
+                completionCandidates = Names.Devices.class,
                 paramLabel = "NAME",
                 description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
         private String device = "auto";
@@ -165,6 +166,8 @@ final class TrainFlags {
 
     /** What is left behind, and how often. */
     static final class Output {
+        private static final Path AUTO = Path.of("auto"), NEVER = Path.of("never");
+
         @Option(
                 names = "--results-dir",
                 paramLabel = "FOLDER",
@@ -201,7 +204,7 @@ final class TrainFlags {
                                 + " is none. never: begin another. A run folder: go on with it. A training checkpoint"
                                 + " of the published script (.pt): begin a run that goes on from its weights, average,"
                                 + " optimiser and steps. Default: ${DEFAULT-VALUE}.")
-        private String resume = "auto";
+        private Path resume = AUTO;
 
         @Option(
                 names = "--init-from",
@@ -267,21 +270,20 @@ final class TrainFlags {
 
         /** What a run begins with that is not there yet. */
         Origin origin() {
-            boolean word = resume.equals("auto") || resume.equals("never");
-            if (word || Files.isDirectory(Path.of(resume)))
+            if (resume.equals(AUTO) || resume.equals(NEVER) || Files.isDirectory(resume))
                 return initFrom == null ? Origin.FRESH : Origin.trainedWeights(initFrom);
             if (initFrom != null)
                 throw new IllegalArgumentException("--resume " + resume + " goes on from a state of training,"
                         + " --init-from begins with weights at step 0; give one of them");
-            return Origin.publishedState(Path.of(resume));
+            return Origin.publishedState(resume);
         }
 
         /** The run to go on with, if it is there. */
         Optional<RunFolder> find(RunIdentity identity) throws IOException {
-            if (resume.equals("never")) return Optional.empty();
-            if (resume.equals("auto") || !Files.isDirectory(Path.of(resume)))
+            if (resume.equals(NEVER)) return Optional.empty();
+            if (resume.equals(AUTO) || !Files.isDirectory(resume))
                 return RunFolder.find(resultsDir, identity, origin());
-            RunFolder named = new RunFolder(Path.of(resume));
+            RunFolder named = new RunFolder(resume);
             named.identity(); // refuses what is not the folder of a run
             return Optional.of(named);
         }

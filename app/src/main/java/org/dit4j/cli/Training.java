@@ -32,6 +32,7 @@ import org.dit4j.train.RunIdentity;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.TrainingListener;
+import org.dit4j.train.TrainingLog;
 import org.dit4j.train.TrainingRun;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
@@ -215,11 +216,19 @@ final class Training implements AutoCloseable {
         }
 
         @Override
-        public void onLog(Trainer trainer, double meanLoss, double stepsPerSecond) {
-            curve.add(trainer.steps(), meanLoss);
-            double imagesPerSecond = stepsPerSecond * config.globalBatchSize();
-            details = String.format(Locale.ROOT, "loss %.4f  %.0f images/s", meanLoss, imagesPerSecond);
-            progress.update(trainer.steps(), details);
+        public void onLog(Trainer trainer, TrainingLog log) {
+            curve.add(log.step(), log.loss());
+            details = String.format(
+                    Locale.ROOT,
+                    "loss %.4f  %.0f images/s",
+                    log.loss(),
+                    log.time().imagesPerSecond());
+            progress.update(log.step(), details);
+        }
+
+        @Override
+        public void onMessage(String message) {
+            progress.message(message);
         }
 
         @Override

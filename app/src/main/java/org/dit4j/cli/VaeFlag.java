@@ -7,7 +7,7 @@ import picocli.CommandLine.Option;
 
 /** Which autoencoder lies between pictures and latents. */
 final class VaeFlag {
-    private static final String NONE = "none";
+    private static final Path NONE = Path.of("none");
 
     @Option(
             names = "--vae",
@@ -15,14 +15,14 @@ final class VaeFlag {
             description = "An autoencoder, for models on latents: a diffusers folder, a folder of TAESD's two files, a"
                     + " .safetensors or .bin file; ema or mse, the published ones, in the local cache of Hugging Face's hub."
                     + " none: there is none. Default: ${DEFAULT-VALUE}.")
-    private String vae = NONE;
+    private Path vae = NONE;
 
     boolean isGiven() {
         return !vae.equals(NONE);
     }
 
     Path path() {
-        return Path.of(vae);
+        return vae;
     }
 
     /** The autoencoder, on the CPU; the caller closes it. */

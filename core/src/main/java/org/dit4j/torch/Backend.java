@@ -149,6 +149,26 @@ public final class Backend {
         context.setDeterministicFillUninitializedMemory(false); // nothing here reads memory that it did not write
     }
 
+    /** Which library multiplies float32 matrices on the CPU, on how many threads, and for which vector instructions; for people. */
+    public static String describe() {
+        load();
+        return (productsByOneDnn
+                        ? "oneDNN on " + torch.get_num_threads()
+                        : "OpenBLAS on " + openblas.blas_get_num_threads())
+                + " threads, " + torch.get_cpu_capability().getString();
+    }
+
+    /** The CUDA that this LibTorch was built for, as CUDA counts: 13010 is 13.1; 0 for the CPU build. */
+    public static long cudaVersion() {
+        load();
+        return Context.hasCUDART() ? Context.versionCUDART() : 0;
+    }
+
+    /** How many CUDA devices there are. */
+    public static int cudaDevices() {
+        return hasCuda() ? (int) torch.getNumGPUs() : 0;
+    }
+
     /** Whether a CUDA device and the CUDA build of LibTorch are here. */
     public static boolean hasCuda() {
         load();

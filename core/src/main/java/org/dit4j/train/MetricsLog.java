@@ -12,7 +12,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -73,21 +72,24 @@ final class MetricsLog implements AutoCloseable {
         if (losses.size() > SPIKE_WINDOW) losses.removeFirst();
     }
 
-    /** Appends a line; returns whether the loss is a spike. */
-    boolean add(Trainer trainer, double meanLoss, double stepsPerSecond) throws IOException {
-        boolean spike = isSpike(meanLoss);
-        remember(meanLoss);
+    /** Appends a line. */
+    void add(TrainingLog log) throws IOException {
+        remember(log.loss());
         ObjectNode line = JSON.createObjectNode();
-        line.put("step", trainer.steps());
-        line.put("images", trainer.trainedImages());
-        putFinite(line, "loss", meanLoss);
-        putFinite(line, "gradient_norm", trainer.gradientNorm());
-        line.put("learning_rate", trainer.config().learningRate().at(trainer.steps()));
-        line.put("skipped_steps", trainer.skippedSteps());
-        line.put("spike", spike);
+        line.put("step", log.step());
+        line.put("images", log.images());
+        putFinite(line, "loss", log.loss());
+        putFinite(line, "gradient_norm", log.gradientNorm());
+        line.put("learning_rate", log.learningRate());
+        line.put("skipped_steps", log.skippedSteps());
+        line.put("spike", log.spike());
         ObjectNode time = line.putObject("time");
-        time.put("at", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
-        putFinite(time, "steps_per_second", stepsPerSecond);
+        time.put("at", log.time().at().truncatedTo(ChronoUnit.MILLIS).toString());
+        putFinite(time, "steps_per_second", log.time().stepsPerSecond());
+        putFinite(time, "images_per_second", log.time().imagesPerSecond());
+        if (Double.isFinite(log.time().percentOfPeak()))
+            time.put("percent_of_peak", log.time().percentOfPeak());
+        if (log.time().memoryBytes() > 0) time.put("memory_bytes", log.time().memoryBytes());
         ByteBuffer bytes = ByteBuffer.wrap((JSON.writeValueAsString(line) + "\n").getBytes(StandardCharsets.UTF_8));
         long size = channel.size();
         try {
@@ -96,7 +98,6 @@ final class MetricsLog implements AutoCloseable {
             channel.truncate(size); // no half lines
             throw e;
         }
-        return spike;
     }
 
     private static void putFinite(ObjectNode line, String key, double value) {
@@ -104,7 +105,8 @@ final class MetricsLog implements AutoCloseable {
         else line.putNull(key);
     }
 
-    private boolean isSpike(double loss) {
+    /** Whether a loss is far above those of the last logs. */
+    boolean isSpike(double loss) {
         if (losses.size() < SPIKE_FEWEST) return false;
         double[] sorted =
                 losses.stream().mapToDouble(Double::doubleValue).sorted().toArray();

@@ -3,11 +3,14 @@ package org.dit4j.train;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.HashSet;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
 
 /**
  * The right to train in a run folder, which one process has at a time: a lock of the operating system on {@code run.lock}. It ends with
@@ -15,10 +18,18 @@ import java.nio.file.StandardOpenOption;
  */
 public final class RunLock implements AutoCloseable {
     private static final String NAME = "run.lock";
+    /** A byte far behind the text: where locks are mandatory, others may still read who has it. */
+    private static final long PLACE = Long.MAX_VALUE - 1;
 
+    private static final int LOOKER_MILLIS = 50, LOOKS = 4;
+    /** What this process holds: on Linux it would lose a lock by closing any other channel to the file. */
+    private static final Set<Path> HELD = new HashSet<>();
+
+    private final Path file;
     private final FileChannel channel;
 
-    private RunLock(FileChannel channel) {
+    private RunLock(Path file, FileChannel channel) {
+        this.file = file;
         this.channel = channel;
     }
 
@@ -27,35 +38,64 @@ public final class RunLock implements AutoCloseable {
      *
      * @throws IllegalArgumentException naming the process that has it
      */
-    public static RunLock take(RunFolder folder) throws IOException {
-        Path file = folder.path().resolve(NAME);
-        FileChannel channel =
-                FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    public static synchronized RunLock take(RunFolder folder) throws IOException {
+        Path file = file(folder);
+        if (!HELD.add(file))
+            throw taken(folder, Long.toString(ProcessHandle.current().pid()));
+        FileChannel channel = null;
         try {
-            FileLock lock = tryLock(channel);
-            if (lock == null)
-                throw new IllegalArgumentException(folder.path() + " is being trained by process " + holder(channel)
-                        + "; wait for it, stop it, or start another run with --resume never");
+            channel = FileChannel.open(
+                    file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            if (!lock(channel)) throw taken(folder, text(channel));
             channel.truncate(0);
             channel.write(
                     ByteBuffer.wrap(Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.UTF_8)));
-            return new RunLock(channel);
+            return new RunLock(file, channel);
         } catch (IOException | RuntimeException e) {
-            channel.close();
+            if (channel != null) channel.close();
+            HELD.remove(file);
             throw e;
         }
     }
 
-    private static FileLock tryLock(FileChannel channel) throws IOException {
-        try {
-            // a byte far behind the text: where locks are mandatory, others may still read who has it
-            return channel.tryLock(Long.MAX_VALUE - 1, 1, false);
-        } catch (OverlappingFileLockException e) {
-            return null; // this very process
+    /** Whoever looks for the {@link #holder} has the lock for a moment, and is waited for. */
+    private static boolean lock(FileChannel channel) throws IOException {
+        for (int look = 0; ; look++) {
+            if (channel.tryLock(PLACE, 1, false) != null) return true;
+            if (look == LOOKS) return false;
+            try {
+                TimeUnit.MILLISECONDS.sleep(LOOKER_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return false;
+            }
         }
     }
 
-    private static String holder(FileChannel channel) throws IOException {
+    private static IllegalArgumentException taken(RunFolder folder, String holder) {
+        return new IllegalArgumentException(folder.path() + " is being trained by process " + holder
+                + "; wait for it, stop it, or start another run with --resume never");
+    }
+
+    /** The number of the process that trains in {@code folder} now, if one does; changes nothing. */
+    public static synchronized OptionalLong holder(RunFolder folder) throws IOException {
+        Path file = file(folder);
+        if (HELD.contains(file)) return OptionalLong.of(ProcessHandle.current().pid());
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            if (channel.tryLock(PLACE, 1, true) != null) return OptionalLong.empty();
+            String holder = text(channel);
+            // locked, but not yet signed
+            return OptionalLong.of(holder.matches("\\d{1,18}") ? Long.parseLong(holder) : 0);
+        } catch (NoSuchFileException e) {
+            return OptionalLong.empty();
+        }
+    }
+
+    private static Path file(RunFolder folder) throws IOException {
+        return folder.path().toRealPath().resolve(NAME);
+    }
+
+    private static String text(FileChannel channel) throws IOException {
         ByteBuffer text = ByteBuffer.allocate(20);
         channel.read(text, 0);
         return new String(text.array(), 0, text.position(), StandardCharsets.UTF_8);
@@ -63,6 +103,9 @@ public final class RunLock implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        channel.close();
+        synchronized (RunLock.class) {
+            channel.close();
+            HELD.remove(file);
+        }
     }
 }

@@ -283,6 +283,15 @@ public final class Trainer implements AutoCloseable {
         counts = restored;
     }
 
+    /** Waits until the device has done what it was given. */
+    void synchronize() {
+        if (device.is_cuda()) torch.cuda_synchronize();
+    }
+
+    Device device() {
+        return device;
+    }
+
     Tally tally() {
         return tally;
     }

@@ -91,6 +91,7 @@ public final class TrainingRun implements AutoCloseable {
     private final Trainer trainer;
     private final MetricsLog metrics;
     private final Snapshot snapshot;
+    private final Speed speed;
     private final ExecutorService writer = Executors.newSingleThreadExecutor(TrainingRun::writerThread);
     /** The checkpoint that is being written, or null. */
     private Future<Path> saving;
@@ -101,6 +102,11 @@ public final class TrainingRun implements AutoCloseable {
     private long savedStep;
     private long rollbacks;
     private volatile boolean stopping;
+
+    /** Null before {@link #run}; what is to be told until then waits for it. */
+    private TrainingListener listener;
+
+    private final List<String> untold = new ArrayList<>();
 
     private TrainingRun(
             RunLock lock,
@@ -121,6 +127,7 @@ public final class TrainingRun implements AutoCloseable {
         this.trainer = trainer;
         this.metrics = metrics;
         this.snapshot = snapshot;
+        speed = new Speed(trainer.config(), trainer.device());
     }
 
     private static Thread writerThread(Runnable task) {
@@ -246,11 +253,22 @@ public final class TrainingRun implements AutoCloseable {
     }
 
     /**
+     * Measures what the device can do, so that logs say what share of it the training reaches; before {@link #run}, on a device that has
+     * nothing else to do.
+     */
+    public void measurePeak() {
+        speed.measurePeak();
+    }
+
+    /**
      * Trains to the last step, until the listener ends it, or {@link #stop} does.
      *
      * @throws DivergedException if losses, gradients or weights are no longer finite and going back did not help
      */
-    public Ending run(TrainingListener listener) throws IOException {
+    public Ending run(TrainingListener following) throws IOException {
+        listener = following;
+        for (String message : untold) listener.onMessage(message);
+        untold.clear();
         long maxSteps = trainer.config().maxSteps(), logged = trainer.steps(), since = System.nanoTime();
         for (boolean last = trainer.steps() >= maxSteps; !last; ) {
             trainer.step();
@@ -258,7 +276,7 @@ public final class TrainingRun implements AutoCloseable {
             last = !listener.onStep(trainer) || trainer.steps() >= maxSteps;
             if (isDue(cadence.logEvery(), last)) {
                 double loss = trainer.drainMeanLoss(); // waits for the device, so the time is that of finished steps
-                report(listener, loss, (trainer.steps() - logged) * 1e9 / (System.nanoTime() - since));
+                report(loss, (trainer.steps() - logged) * 1e9 / (System.nanoTime() - since));
                 logged = trainer.steps();
                 since = System.nanoTime();
             }
@@ -267,7 +285,7 @@ public final class TrainingRun implements AutoCloseable {
                 log("Stopped at step " + trainer.steps());
                 return Ending.STOPPED;
             }
-            if (isDue(cadence.sampleEvery(), last)) listener.onSamples(trainer);
+            if (isDue(cadence.sampleEvery(), last)) since += drawSamples();
             if (isDue(cadence.ckptEvery(), last)) save(last);
         }
         log("Done!");
@@ -278,16 +296,33 @@ public final class TrainingRun implements AutoCloseable {
         return every > 0 && (last || trainer.steps() % every == 0);
     }
 
-    private void report(TrainingListener listener, double loss, double stepsPerSecond) throws IOException {
-        boolean spike = addMetrics(loss, stepsPerSecond);
+    /** Returns how many nanoseconds it took. */
+    private long drawSamples() throws IOException {
+        trainer.synchronize(); // what the device is still at belongs to the steps
+        long start = System.nanoTime();
+        listener.onSamples(trainer);
+        return System.nanoTime() - start;
+    }
+
+    private void report(double loss, double stepsPerSecond) throws IOException {
+        TrainingLog log = new TrainingLog(
+                trainer.steps(),
+                trainer.trainedImages(),
+                loss,
+                trainer.gradientNorm(),
+                trainer.config().learningRate().at(trainer.steps()),
+                trainer.skippedSteps(),
+                metrics.isSpike(loss),
+                speed.at(stepsPerSecond));
+        addMetrics(log);
         log(String.format(
                 Locale.ROOT,
                 "(step=%07d) Train Loss: %.4f, Train Steps/Sec: %.2f%s",
-                trainer.steps(),
+                log.step(),
                 loss,
                 stepsPerSecond,
-                spike ? " (spike)" : ""));
-        listener.onLog(trainer, loss, stepsPerSecond);
+                log.spike() ? " (spike)" : ""));
+        listener.onLog(trainer, log);
         if (trainer.skippedInARow() > 0)
             warn("Skipped " + trainer.skippedInARow() + " steps in a row, " + trainer.skippedSteps()
                     + " in all: the loss or the gradients were not finite");
@@ -338,7 +373,7 @@ public final class TrainingRun implements AutoCloseable {
         try {
             Path saved = finished.get();
             savedStep = Long.parseLong(saved.getFileName().toString().substring("step-".length()));
-            log("Saved checkpoint to " + saved);
+            tell("Saved checkpoint to " + saved);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted while a checkpoint was written");
@@ -350,19 +385,25 @@ public final class TrainingRun implements AutoCloseable {
         }
     }
 
-    private boolean addMetrics(double loss, double stepsPerSecond) throws IOException {
+    private void addMetrics(TrainingLog log) throws IOException {
         try {
-            return metrics.add(trainer, loss, stepsPerSecond);
+            metrics.add(log);
         } catch (IOException e) {
             if (safety.onSaveFailure() == OnSaveFailure.STOP) throw e;
             warn("No metrics: " + e.getMessage());
-            return false;
         }
     }
 
-    private void warn(String message) {
+    private void warn(String message) throws IOException {
         LOGGER.warn(message);
+        tell(message);
+    }
+
+    /** Logs what a person at a terminal wants to know too. */
+    private void tell(String message) throws IOException {
         log(message);
+        if (listener == null) untold.add(message);
+        else listener.onMessage(message);
     }
 
     /** What cannot be logged does not end a run. */

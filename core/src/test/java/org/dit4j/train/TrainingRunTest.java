@@ -73,9 +73,11 @@ class TrainingRunTest {
             }
 
             @Override
-            public void onLog(Trainer trained, double meanLoss, double stepsPerSecond) {
-                assertTrue(Double.isFinite(meanLoss) && stepsPerSecond > 0);
-                heard.add("log " + trained.steps());
+            public void onLog(Trainer trained, TrainingLog log) {
+                assertTrue(Double.isFinite(log.loss()) && log.time().stepsPerSecond() > 0);
+                assertEquals(4 * log.step(), log.images());
+                assertEquals(1e-3, log.learningRate());
+                heard.add("log " + log.step());
             }
 
             @Override
