@@ -205,6 +205,11 @@ final class TrainFlags {
         private Ranges.Every evalEvery = Ranges.Every.AUTO;
 
         @Option(
+                names = "--histograms",
+                description = "Show TensorBoard how weights, gradients and averages are spread, with every tenth log.")
+        boolean histograms;
+
+        @Option(
                 names = "--resume",
                 paramLabel = "WHICH",
                 description =

@@ -21,10 +21,12 @@ import org.dit4j.data.LatentCache;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.Images;
+import org.dit4j.report.Board;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.Figures;
-import org.dit4j.report.LossCurve;
+import org.dit4j.report.ModelCard;
 import org.dit4j.report.Progress;
+import org.dit4j.report.TensorBoard;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
 import org.dit4j.train.LatentEncoder;
@@ -41,7 +43,7 @@ import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
 import picocli.CommandLine.Model.CommandSpec;
 
-/** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples and a curve. */
+/** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples, curves and a model card. */
 final class Training implements AutoCloseable {
     private static final int MAX_COLUMNS = 10, ROWS = 2;
 
@@ -113,9 +115,14 @@ final class Training implements AutoCloseable {
 
     /** The command that samples from a run. */
     String sampleCommand(RunFolder folder) {
-        return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit"))) + " sample --ckpt "
+        return dit() + " sample --ckpt "
                 + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed()
                 + (codec == null ? "" : " --vae " + SampleCommand.quoted(flags.data.vae.path()));
+    }
+
+    /** How the person calls the command. */
+    private static String dit() {
+        return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit")));
     }
 
     /** The run that the flags mean, if it has begun. */
@@ -179,15 +186,38 @@ final class Training implements AutoCloseable {
                     channel -> channel.write(ByteBuffer.wrap(describe().getBytes(StandardCharsets.UTF_8))));
             try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
                     Signals signals = Signals.handle(run::stop)) {
-                Watcher watcher = new Watcher(folder, progress, run);
                 run.measurePeak();
-                run.loggedLosses().forEach(watcher.curve::add);
-                if (run.run(watcher) == TrainingRun.Ending.STOPPED)
-                    throw signals.stopped(run.trainer().steps());
-                watcher.curve.write(folder.path().resolve("loss.png"));
+                follow(run, folder, progress, signals);
             }
         }
         return folder;
+    }
+
+    private void follow(TrainingRun run, RunFolder folder, Progress progress, Signals signals) throws IOException {
+        Board board = new Board(folder, card(folder), progress::message);
+        board.write(run.trainer());
+        try (TensorBoard tensorBoard = new TensorBoard(
+                folder, run.trainer().steps(), describe(), flags.output.histograms, progress::message)) {
+            TrainingListener following = TrainingListener.of(new Watcher(folder, progress, run), tensorBoard, board);
+            if (run.run(following) == TrainingRun.Ending.STOPPED)
+                throw signals.stopped(run.trainer().steps());
+        } finally {
+            board.write(run.trainer());
+        }
+    }
+
+    private ModelCard card(RunFolder folder) {
+        return new ModelCard(
+                folder,
+                ModelFlags.describe(config.model()),
+                flags.model.diffusion().text(),
+                config,
+                trained,
+                sampling(List.of("0")),
+                sampleCommand(folder),
+                Optional.ofNullable(codec == null ? null : flags.data.vae.path()),
+                dit() + " train --config " + SampleCommand.quoted(folder.config()) + " --resume "
+                        + SampleCommand.quoted(folder.path()));
     }
 
     private String goesOn(long steps) {
@@ -237,7 +267,6 @@ final class Training implements AutoCloseable {
         /** How long a line may stay as it is where somebody watches; to ask how it goes makes the device wait a moment. */
         private static final long LIVE_NANOS = 3_000_000_000L;
 
-        final LossCurve curve = new LossCurve();
         private final RunFolder folder;
         private final Progress progress;
         private final TrainingRun run;
@@ -270,7 +299,6 @@ final class Training implements AutoCloseable {
 
         @Override
         public void onLog(Trainer trainer, TrainingLog log) {
-            curve.add(log.step(), log.loss());
             show(log);
             if (log.spike())
                 progress.message(String.format(Locale.ROOT, "Loss spike at step %d: %.4f", log.step(), log.loss()));
@@ -305,7 +333,7 @@ final class Training implements AutoCloseable {
             List<String> columns = columns(), classes = new ArrayList<>();
             for (int row = 0; row < ROWS; row++) classes.addAll(columns);
             SampleRequest request = sampling(classes);
-            Path file = folder.samples().resolve(String.format(Locale.ROOT, "step-%07d.png", trainer.steps()));
+            Path file = folder.samples(trainer.steps());
             try (DiTPipeline pipeline =
                     drawing(DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device()))) {
                 List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));

@@ -12,8 +12,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.time.DateTimeException;
-import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,18 +41,7 @@ final class ValidationLog {
         List<ValidationLosses> all = new ArrayList<>();
         if (Files.notExists(file)) return all;
         for (String line : Files.readAllLines(file)) {
-            JsonNode json = parse(line);
-            if (!json.path("step").isNumber() || !json.path("buckets").isArray()) continue;
-            List<Double> buckets = new ArrayList<>();
-            json.path("buckets").forEach(bucket -> buckets.add(bucket.asDouble(Double.NaN)));
-            all.add(new ValidationLosses(
-                    json.path("step").asLong(),
-                    json.path("loss").asDouble(Double.NaN),
-                    buckets,
-                    json.path("timesteps").asInt(),
-                    json.path("items").asLong(),
-                    instant(json.path("time").path("at").asText()),
-                    json.path("time").path("seconds").asDouble()));
+            ValidationLosses.of(parse(line)).ifPresent(all::add);
         }
         return all;
     }
@@ -64,14 +51,6 @@ final class ValidationLog {
             return JSON.readTree(line);
         } catch (JsonProcessingException e) {
             return JSON.missingNode(); // cut short by a power failure
-        }
-    }
-
-    private static Instant instant(String text) {
-        try {
-            return Instant.parse(text);
-        } catch (DateTimeException e) {
-            return Instant.EPOCH; // edited by somebody
         }
     }
 
