@@ -4,10 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -71,7 +74,7 @@ class EncodeTest {
         AutoencoderKlConfig config = new AutoencoderKlConfig(
                 3, 3, 4, List.of(4, 8), 1, 2, SIDE, false, true, true, LatentScaling.STABLE_DIFFUSION);
         torch.manual_seed(seed);
-        try (AutoencoderKl codec = new AutoencoderKl(config)) {
+        try (AutoencoderKl codec = config.network()) {
             VaeCheckpoint.write(folder.resolve(name), codec);
         }
         return folder.resolve(name);
@@ -140,6 +143,28 @@ class EncodeTest {
     void withoutTheAutoencoderGridsShowTheFittedColours(@TempDir Path results) throws IOException {
         Path run = TinyRun.train(results, "--data-path=" + latents, "--sample-every=3");
         assertTrue(Files.exists(run.resolve("samples/step-0000003.png")));
+    }
+
+    @Test
+    void latentsAreHeldOutAndValidatedOn(@TempDir Path results) throws IOException {
+        Path run = TinyRun.train(
+                results, "--data-path=" + latents, "--sample-every=0", "--hold-out=4", "--learning-rate=1e-9");
+        for (int value = 0; value < 11; value++)
+            assertEquals(values(run, 0).get(value), values(run, 1).get(value), 1e-6, "the same draws each time");
+        Path other = results.resolve("other");
+        Path validated = TinyRun.train(
+                other, "--data-path=" + latents, "--sample-every=0", "--validation-path=" + latents, "--eval-every=1");
+        assertTrue(
+                Files.readAllLines(validated.resolve("validation.jsonl")).get(2).contains("\"items\":12,"));
+    }
+
+    /** The loss and its buckets. */
+    private static List<Double> values(Path run, int line) throws IOException {
+        JsonNode json = new ObjectMapper()
+                .readTree(Files.readAllLines(run.resolve("validation.jsonl")).get(line));
+        List<Double> values = new ArrayList<>(List.of(json.get("loss").asDouble()));
+        json.get("buckets").forEach(bucket -> values.add(bucket.asDouble()));
+        return values;
     }
 
     @Test
