@@ -26,11 +26,6 @@ final class DataFlags {
     private Integer numClasses;
 
     @Option(
-            names = "--skip-broken",
-            description = "Go on without pictures that cannot be read; each is reported. Default: stop at the first.")
-    private boolean skipBroken;
-
-    @Option(
             names = "--flip",
             negatable = true,
             description = "Mirror pictures at random. Default: yes, but for glyphs.")
@@ -55,7 +50,7 @@ final class DataFlags {
                             + " \"dit encode\" made of the pictures; without --vae, it is trained on the pictures themselves");
         if (channels != null && channels != 1 && channels != 3)
             throw new IllegalArgumentException("--channels is " + channels + "; 1 is grey, 3 is RGB");
-        return pictures.open(seed, channels == null ? 3 : channels, skipBroken);
+        return pictures.open(seed, channels == null ? 3 : channels, pictures.skipBroken());
     }
 
     private Dataset openLatents() throws IOException {

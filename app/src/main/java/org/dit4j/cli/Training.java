@@ -149,6 +149,7 @@ final class Training implements AutoCloseable {
                 run.loggedLosses().forEach(watcher.curve::add);
                 if (run.run(watcher) == TrainingRun.Ending.STOPPED)
                     throw signals.stopped(run.trainer().steps());
+                if (!data.brokenPictures().isEmpty()) PictureFlags.report(data.brokenPictures(), err);
                 watcher.curve.write(folder.path().resolve("loss.png"));
             }
         }

@@ -167,8 +167,13 @@ public final class DiTCheckpoint {
 
     /** Writes {@code weights} so that {@code file} is always whole. */
     public static void write(Path file, DiTWeights weights) throws IOException {
+        writeShards(file, weights, WriteOptions.ONE_FILE);
+    }
+
+    /** As {@link #write(Path, DiTWeights)}, in several files if need be; each has the metadata. */
+    static void writeShards(Path file, DiTWeights weights, long maxShardBytes) throws IOException {
         try (TensorScope scope = new TensorScope()) {
-            Safetensors.write(file, weights.read(), weights.description().metadata());
+            Safetensors.writeShards(file, weights.read(), weights.description().metadata(), maxShardBytes);
         }
     }
 }
