@@ -107,6 +107,18 @@ class EncodeTest {
         assertEquals(0, drawn.exitCode(), drawn.err());
         assertEquals(SIDE, Images.read(out.resolve("000-0.png")).getWidth());
         assertEquals(4, frames(out.resolve("denoising.gif")));
+        // the steps in the colours of the data, one square for each latent, and at the end the pictures
+        assertTrue(isOfSquares(frame(out.resolve("denoising.gif"), 0)));
+        assertFalse(isOfSquares(frame(out.resolve("denoising.gif"), 3)));
+        CommandRun previewed = CommandRun.of(Stream.concat(
+                        Stream.of(sample),
+                        Stream.of("--vae=" + vae, "--frames", "--scale=1", "--preview-vae=" + otherVae))
+                .toArray(String[]::new));
+        assertEquals(0, previewed.exitCode(), previewed.err());
+        assertFalse(isOfSquares(frame(out.resolve("denoising.gif"), 0)));
+        CommandRun withoutFilm = CommandRun.of(Stream.concat(Stream.of(sample), Stream.of("--preview-vae=" + otherVae))
+                .toArray(String[]::new));
+        assertTrue(withoutFilm.err().contains("add --frames"), withoutFilm.err());
 
         CommandRun other = CommandRun.of(
                 Stream.concat(Stream.of(sample), Stream.of("--vae=" + otherVae)).toArray(String[]::new));
@@ -129,6 +141,25 @@ class EncodeTest {
 
         CommandRun again = CommandRun.of("train", "--config=" + run.resolve("config.yaml"), "--dry-run");
         assertEquals(0, again.exitCode(), again.err());
+    }
+
+    private static BufferedImage frame(Path gif, int index) throws IOException {
+        ImageReader reader = ImageIO.getImageReadersByFormatName("gif").next();
+        try (ImageInputStream in = ImageIO.createImageInputStream(gif.toFile())) {
+            reader.setInput(in);
+            return reader.read(index);
+        } finally {
+            reader.dispose();
+        }
+    }
+
+    /** Whether the lower right picture of a grid is of 2 × 2 pixels of one colour, which a decoder does not give. */
+    private static boolean isOfSquares(BufferedImage grid) {
+        int right = grid.getWidth() - 1, bottom = grid.getHeight() - 1;
+        for (int x = 1; x < SIDE; x += 2)
+            for (int y = 1; y < SIDE; y += 2)
+                if (grid.getRGB(right - x, bottom - y) != grid.getRGB(right - x + 1, bottom - y + 1)) return false;
+        return true;
     }
 
     private static int frames(Path gif) throws IOException {

@@ -105,6 +105,7 @@ public final class DiffusersFolder {
                 "",
                 Profile.DIFFUSERS,
                 schedule(folder.resolve("scheduler").resolve(SCHEDULER)),
+                Optional.empty(),
                 Optional.empty());
         Path vae = folder.resolve(VAE);
         return new DiTWeights(

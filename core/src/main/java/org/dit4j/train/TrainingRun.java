@@ -187,7 +187,7 @@ public final class TrainingRun implements AutoCloseable {
                     safety,
                     trainer,
                     metrics,
-                    new Snapshot(trainer, classNames, dataset.latents()),
+                    new Snapshot(trainer, dataset),
                     initial.notes());
             run.start(checkpoint, damage, identity.differences(former));
             return run;
