@@ -11,6 +11,7 @@ import java.util.concurrent.Callable;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.io.Images;
+import org.dit4j.report.Board;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.Fonts;
 import org.dit4j.train.RunFolder;
@@ -52,8 +53,8 @@ final class DemoCommand implements Callable<Integer> {
             RunFolder folder = training.run(err);
             out.println("grid: " + drawGrid(folder, training, err));
             if (!Fonts.available()) out.println("columns: " + String.join(", ", training.classNames()));
-            Path curve = folder.path().resolve("loss.png");
-            if (Files.exists(curve)) out.println("loss: " + curve);
+            Path curves = Board.curves(folder);
+            if (Files.exists(curves)) out.println("curves: " + curves);
             out.println("more: " + training.sampleCommand(folder));
         }
         out.flush();

@@ -3,6 +3,7 @@ package org.dit4j.cli;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.dit4j.train.TrainingRun;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -40,6 +41,25 @@ final class Ranges {
             double bytes = Double.parseDouble(size.group(1)) * Math.pow(1000, 1 + "KMGT".indexOf(size.group(2)));
             if (bytes < 1 || bytes > 1e18) throw refuse(text, RANGE);
             return (long) bytes;
+        }
+    }
+
+    /** So many steps, 0 for never, or {@code auto}. */
+    record Every(int steps) {
+        static final Every AUTO = new Every(TrainingRun.Cadence.AUTO);
+
+        @Override
+        public String toString() {
+            return equals(AUTO) ? "auto" : Integer.toString(steps);
+        }
+
+        static final class Converter implements ITypeConverter<Every> {
+            @Override
+            public Every convert(String text) {
+                if (text.equalsIgnoreCase("auto")) return AUTO;
+                return new Every(whole(text, 0, Integer.MAX_VALUE, "a whole number of at least 0, or auto")
+                        .intValue());
+            }
         }
     }
 
