@@ -194,6 +194,7 @@ final class Training implements AutoCloseable {
                 run.measurePeak();
                 follow(run, folder, progress, signals, another);
             }
+            if (!data.brokenPictures().isEmpty()) PictureFlags.report(data.brokenPictures(), err);
         }
         return folder;
     }
