@@ -8,8 +8,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -49,6 +51,8 @@ final class Training implements AutoCloseable {
     private final LatentCodec codec;
 
     private final TrainConfig config;
+    /** Null before the first log. */
+    private Double lastLoss;
 
     private Training(TrainFlags flags, Settings settings, Dataset data, LatentCodec codec) {
         this.codec = codec;
@@ -82,6 +86,40 @@ final class Training implements AutoCloseable {
     /** The resolved configuration, a recipe of the same run. */
     String describe() {
         return "# " + data.describe() + "\n# " + ModelFlags.describe(config.model()) + "\n" + settings.toYaml();
+    }
+
+    /** What {@code --dry-run --json} says of the configuration. */
+    Map<String, Object> configuration() throws IOException {
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("data", data.describe());
+        values.put("model", ModelFlags.describe(config.model()));
+        values.put("parameters", config.model().parameters());
+        values.put("begins", beginning().lines().map(line -> line.substring(2)).toList());
+        values.put("config", settings.json());
+        return values;
+    }
+
+    /** What the run will need, from a few steps that are taken and forgotten. */
+    Estimate estimate() throws IOException {
+        return Estimate.of(
+                config,
+                flags.model.diffusion(),
+                data,
+                flags.output.resultsDir,
+                flags.output.cadence().ckptEvery(),
+                flags.output.safety().retention());
+    }
+
+    /** What {@code --json} says of a run that has ended. */
+    Map<String, Object> result(RunFolder folder) throws IOException {
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("run", folder.path().toString());
+        Path checkpoint = TrainState.latest(folder.checkpoints()).orElseThrow();
+        values.put("steps", TrainState.state(checkpoint).path("step").asLong());
+        values.put("loss", lastLoss);
+        values.put("checkpoint", checkpoint.toString());
+        values.put("sample", sampleCommand(folder));
+        return values;
     }
 
     /** The command that samples from a run. */
@@ -149,6 +187,7 @@ final class Training implements AutoCloseable {
                 run.loggedLosses().forEach(watcher.curve::add);
                 if (run.run(watcher) == TrainingRun.Ending.STOPPED)
                     throw signals.stopped(run.trainer().steps());
+                run.loggedLosses().values().forEach(loss -> lastLoss = loss);
                 watcher.curve.write(folder.path().resolve("loss.png"));
             }
         }
