@@ -117,10 +117,14 @@ public record Rehearsal(double secondsPerStep, int wholeSteps, int blocks, int i
             for (int i = 0; i < 2; i++) step(trainer);
             double[] times = new double[MOST_STEPS];
             int count = 0;
-            for (double total = 0; count < MOST_STEPS && (count < 3 || total < budgetSeconds); total += times[count++])
+            for (double total = 0; !enough(count, total, budgetSeconds); total += times[count++])
                 times[count] = step(trainer);
             return Arrays.copyOf(times, count);
         }
+    }
+
+    private static boolean enough(int steps, double seconds, double budgetSeconds) {
+        return steps == MOST_STEPS || steps >= 3 && seconds > budgetSeconds || steps >= 10 && seconds > SHORT_SECONDS;
     }
 
     private static double step(Trainer trainer) throws IOException {
