@@ -1,8 +1,11 @@
 package org.dit4j.cli;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
@@ -87,6 +90,9 @@ final class EncodeCommand implements Callable<Integer> {
             description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
     private String device = "auto";
 
+    @Option(names = "--json", description = "Print one JSON object.")
+    private boolean json;
+
     @Spec
     private CommandSpec spec;
 
@@ -126,7 +132,7 @@ final class EncodeCommand implements Callable<Integer> {
         }
     }
 
-    private void report(LatentCache latents) {
+    private void report(LatentCache latents) throws IOException {
         PrintWriter err = spec.commandLine().getErr();
         if (!latents.brokenPictures().isEmpty()) {
             PictureFlags.report(latents.brokenPictures(), err);
@@ -136,7 +142,17 @@ final class EncodeCommand implements Callable<Integer> {
             err.println("no preview colours: the pictures are too few, or too much alike");
         err.flush();
         PrintWriter standard = spec.commandLine().getOut();
-        standard.println(latents.describe());
+        if (json) {
+            Map<String, Object> result = new LinkedHashMap<>();
+            result.put("latents", out.toString());
+            result.put("images", latents.size());
+            result.put("classes", latents.classNames());
+            result.put("channels", latents.channels());
+            result.put("height", latents.height());
+            result.put("width", latents.width());
+            result.put("broken", latents.brokenPictures());
+            standard.println(new ObjectMapper().writeValueAsString(result));
+        } else standard.println(latents.describe());
         standard.flush();
     }
 }
