@@ -36,8 +36,9 @@ class JsonTest {
         idx = TestFiles.idx(folder.resolve("idx"), 8, 8, 8, 2);
         vae = folder.resolve("vae");
         torch.manual_seed(1);
-        try (AutoencoderKl codec = new AutoencoderKl(new AutoencoderKlConfig(
-                3, 3, 4, List.of(4, 8), 1, 2, 8, false, true, true, LatentScaling.STABLE_DIFFUSION))) {
+        try (AutoencoderKl codec = new AutoencoderKlConfig(
+                        3, 3, 4, List.of(4, 8), 1, 2, 8, false, true, true, LatentScaling.STABLE_DIFFUSION)
+                .network()) {
             VaeCheckpoint.write(vae, codec);
         }
     }
@@ -47,8 +48,8 @@ class JsonTest {
             delimiter = '|',
             value = {
                 "train --results-dir=$ --sample-every=0 | run,steps,loss,checkpoint,sample",
-                "train --results-dir=$ --dry-run | data,model,parameters,begins,config,estimate",
-                "demo --results-dir=$ --rows=1 --sample-every=0 | run,steps,loss,checkpoint,sample,grid,columns,curve",
+                "train --results-dir=$ --dry-run | data,validation,model,parameters,begins,config,estimate",
+                "demo --results-dir=$ --rows=1 --sample-every=0 | run,steps,loss,checkpoint,sample,grid,columns,curves",
                 "sample --ckpt=$RUN --out=$ --class=star --num-sampling-steps=ddim2 --device=cpu | grid,pictures,parameters",
                 "encode --data-path=$IDX --image-size=8 --vae=$VAE --out=$ --device=cpu | latents,images,classes,channels,height,width,broken",
                 "inspect $RUN | guess,format,model,profile,classes,weights,files,numel,metadata,tensors",
