@@ -1,5 +1,6 @@
 package org.dit4j.cli;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -7,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
@@ -40,6 +42,9 @@ final class DemoCommand implements Callable<Integer> {
             description = "Pictures of each class in the grid. Default: ${DEFAULT-VALUE}.")
     private int rows = 4;
 
+    @Option(names = "--json", description = "Print one JSON object.")
+    private boolean json;
+
     @Mixin
     private final TrainFlags flags = new TrainFlags();
 
@@ -51,11 +56,19 @@ final class DemoCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut(), err = spec.commandLine().getErr();
         try (Training training = Training.prepare(spec, flags, Recipe.builtIn("glyphs.yaml"))) {
             RunFolder folder = training.run(err);
-            out.println("grid: " + drawGrid(folder, training, err));
-            if (!Fonts.available()) out.println("columns: " + String.join(", ", training.classNames()));
-            Path curves = Board.curves(folder);
-            if (Files.exists(curves)) out.println("curves: " + curves);
-            out.println("more: " + training.sampleCommand(folder));
+            Path grid = drawGrid(folder, training, err), curves = Board.curves(folder);
+            if (json) {
+                Map<String, Object> result = training.result(folder);
+                result.put("grid", grid.toString());
+                result.put("columns", training.classNames());
+                result.put("curves", Files.exists(curves) ? curves.toString() : null);
+                out.println(new ObjectMapper().writeValueAsString(result));
+            } else {
+                out.println("grid: " + grid);
+                if (!Fonts.available()) out.println("columns: " + String.join(", ", training.classNames()));
+                if (Files.exists(curves)) out.println("curves: " + curves);
+                out.println("more: " + training.sampleCommand(folder));
+            }
         }
         out.flush();
         return ExitCode.DONE.code;

@@ -1,10 +1,11 @@
 package org.dit4j.cli;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.Locale;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
@@ -39,32 +40,8 @@ import picocli.CommandLine.Spec;
             "  dit train --data-path latents --vae sd-vae-ft-ema --model DiT-B/2"
         })
 final class EncodeCommand implements Callable<Integer> {
-    private static final int SHOWN = 10;
-
-    /** What happens at a picture that cannot be read. */
-    enum OnBroken {
-        FAIL,
-        SKIP
-    }
-
-    /** {@code fail} and {@code skip}. */
-    static final class OnBrokenNames extends Names<OnBroken> {
-        OnBrokenNames() {
-            super(List.of(OnBroken.values()), Names::flag);
-        }
-    }
-
     @Mixin
     private final PictureFlags pictures = new PictureFlags();
-
-    @Option(
-            names = "--on-broken",
-            converter = OnBrokenNames.class,
-            completionCandidates = OnBrokenNames.class,
-            paramLabel = "NAME",
-            description =
-                    "A picture that cannot be read: fail stops there, skip leaves it out and names it. Default: fail.")
-    private OnBroken onBroken = OnBroken.FAIL;
 
     @Mixin
     private final VaeFlag vae = new VaeFlag();
@@ -113,6 +90,9 @@ final class EncodeCommand implements Callable<Integer> {
             description = "cpu, cuda, cuda:N, or auto: the GPU if there is one. Default: ${DEFAULT-VALUE}.")
     private String device = "auto";
 
+    @Option(names = "--json", description = "Print one JSON object.")
+    private boolean json;
+
     @Spec
     private CommandSpec spec;
 
@@ -139,7 +119,7 @@ final class EncodeCommand implements Callable<Integer> {
                 shardSize,
                 batchSize,
                 numWorkers,
-                onBroken == OnBroken.SKIP,
+                pictures.skipBroken(),
                 precision == TrainFlags.Optimisation.Precision.BF16,
                 device);
         try (Progress progress = new Progress(err, Terminal.ofStandardError(), "encode", data.size())) {
@@ -152,16 +132,27 @@ final class EncodeCommand implements Callable<Integer> {
         }
     }
 
-    private void report(LatentCache latents) {
+    private void report(LatentCache latents) throws IOException {
         PrintWriter err = spec.commandLine().getErr();
-        latents.brokenPictures().stream().limit(SHOWN).forEach(problem -> err.println("left out: " + problem));
-        int more = latents.brokenPictures().size() - SHOWN;
-        if (more > 0) err.printf(Locale.ROOT, "and %d more, named in %s%n", more, out.resolve(LatentCache.INDEX));
+        if (!latents.brokenPictures().isEmpty()) {
+            PictureFlags.report(latents.brokenPictures(), err);
+            err.println("all are named in " + out.resolve(LatentCache.INDEX));
+        }
         if (latents.linearRgb().isEmpty())
             err.println("no preview colours: the pictures are too few, or too much alike");
         err.flush();
         PrintWriter standard = spec.commandLine().getOut();
-        standard.println(latents.describe());
+        if (json) {
+            Map<String, Object> result = new LinkedHashMap<>();
+            result.put("latents", out.toString());
+            result.put("images", latents.size());
+            result.put("classes", latents.classNames());
+            result.put("channels", latents.channels());
+            result.put("height", latents.height());
+            result.put("width", latents.width());
+            result.put("broken", latents.brokenPictures());
+            standard.println(new ObjectMapper().writeValueAsString(result));
+        } else standard.println(latents.describe());
         standard.flush();
     }
 }

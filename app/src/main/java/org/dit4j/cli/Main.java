@@ -139,7 +139,10 @@ public final class Main {
 
     /** What is wrong with a value that did not convert, for flags and recipes alike. */
     static String valueMessage(ArgSpec option, String given, TypeConversionException cause) {
-        if (option.completionCandidates() == null) return cause.getMessage();
+        if (option.completionCandidates() == null)
+            return cause.getMessage()
+                    .replaceFirst("^'(.*)' is not an? (int|long)$", "\"$1\" is not a whole number")
+                    .replaceFirst("^'(.*)' is not a boolean$", "\"$1\" is not true or false");
         List<String> known = new java.util.ArrayList<>();
         option.completionCandidates().forEach(known::add);
         return "unknown value \"" + given + "\"; one of " + known + DidYouMean.hint(String.valueOf(given), known);

@@ -140,6 +140,19 @@ final class Settings {
         return settings.get(key).origin();
     }
 
+    /** The settings by their names, numbers and truth values as such, all else as text. */
+    Map<String, Setting> json() {
+        Map<String, Setting> values = new LinkedHashMap<>();
+        settings.forEach((key, setting) -> values.put(key, new Setting(plain(setting.value()), setting.origin())));
+        return values;
+    }
+
+    private static Object plain(Object value) {
+        if (value instanceof List<?> list)
+            return list.stream().map(Settings::plain).toList();
+        return value == null || value instanceof Number || value instanceof Boolean ? value : value.toString();
+    }
+
     /** The configuration as a recipe that gives the same one again, each line with its origin as a comment. */
     String toYaml() {
         StringBuilder yaml = new StringBuilder();

@@ -1,9 +1,12 @@
 package org.dit4j.cli;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import org.dit4j.train.RunFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -30,13 +33,20 @@ import picocli.CommandLine.Spec;
             "  dit train --data-path glyphs --model DiT-S/8 --max-steps 500 --dry-run"
         })
 final class TrainCommand implements Callable<Integer> {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
     @Option(names = "--config", paramLabel = "FILE", description = "A recipe: a YAML file of flags without dashes.")
     private Path config;
 
     @Option(
             names = "--dry-run",
-            description = "Check everything, print the resolved configuration with where each value is from, and stop.")
+            description =
+                    "Check everything, print the resolved configuration with where each value is from and, from a few"
+                            + " steps that are forgotten, an estimate of memory, time and disk, and stop.")
     private boolean dryRun;
+
+    @Option(names = "--json", description = "Print one JSON object.")
+    private boolean json;
 
     @Mixin
     private final TrainFlags flags = new TrainFlags();
@@ -48,12 +58,22 @@ final class TrainCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         PrintWriter out = spec.commandLine().getOut();
         try (Training training = Training.prepare(spec, flags, config == null ? Recipe.NONE : Recipe.read(config))) {
-            if (dryRun) out.print(training.beginning() + training.describe());
-            else
-                out.println(
-                        training.sampleCommand(training.run(spec.commandLine().getErr())));
+            if (dryRun) dryRun(training, out);
+            else {
+                RunFolder folder = training.run(spec.commandLine().getErr());
+                out.println(json ? JSON.writeValueAsString(training.result(folder)) : training.sampleCommand(folder));
+            }
         }
         out.flush();
         return ExitCode.DONE.code;
+    }
+
+    private void dryRun(Training training, PrintWriter out) throws IOException {
+        Estimate estimate = training.estimate();
+        if (json) {
+            Map<String, Object> result = training.configuration();
+            result.put("estimate", estimate);
+            out.println(JSON.writeValueAsString(result));
+        } else out.print(training.beginning() + training.describe() + estimate.toComments());
     }
 }

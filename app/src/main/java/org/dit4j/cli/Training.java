@@ -8,8 +8,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -58,6 +60,8 @@ final class Training implements AutoCloseable {
     private final LatentCodec codec;
 
     private final TrainConfig config;
+    /** Null before the first log. */
+    private Double lastLoss;
 
     private Training(
             TrainFlags flags,
@@ -111,6 +115,41 @@ final class Training implements AutoCloseable {
                 .orElse("");
         return "# " + trained.describe() + "\n" + validation + "# " + ModelFlags.describe(config.model()) + "\n"
                 + settings.toYaml();
+    }
+
+    /** What {@code --dry-run --json} says of the configuration. */
+    Map<String, Object> configuration() throws IOException {
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("data", trained.describe());
+        values.put("validation", validated.map(on -> on.data().describe()).orElse(null));
+        values.put("model", ModelFlags.describe(config.model()));
+        values.put("parameters", config.model().parameters());
+        values.put("begins", beginning().lines().map(line -> line.substring(2)).toList());
+        values.put("config", settings.json());
+        return values;
+    }
+
+    /** What the run will need, from a few steps that are taken and forgotten. */
+    Estimate estimate() throws IOException {
+        return Estimate.of(
+                config,
+                flags.model.diffusion(),
+                trained,
+                flags.output.resultsDir,
+                flags.output.cadence().ckptEvery(),
+                flags.output.safety().retention());
+    }
+
+    /** What {@code --json} says of a run that has ended. */
+    Map<String, Object> result(RunFolder folder) throws IOException {
+        Map<String, Object> values = new LinkedHashMap<>();
+        values.put("run", folder.path().toString());
+        Path checkpoint = TrainState.latest(folder.checkpoints()).orElseThrow();
+        values.put("steps", TrainState.state(checkpoint).path("step").asLong());
+        values.put("loss", lastLoss);
+        values.put("checkpoint", checkpoint.toString());
+        values.put("sample", sampleCommand(folder));
+        return values;
     }
 
     /** The command that samples from a run. */
@@ -193,7 +232,9 @@ final class Training implements AutoCloseable {
                     Signals signals = Signals.handle(run::stop)) {
                 run.measurePeak();
                 follow(run, folder, progress, signals, another);
+                run.loggedLosses().values().forEach(loss -> lastLoss = loss);
             }
+            if (!data.brokenPictures().isEmpty()) PictureFlags.report(data.brokenPictures(), err);
         }
         return folder;
     }

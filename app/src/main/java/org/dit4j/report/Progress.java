@@ -156,7 +156,7 @@ public final class Progress implements AutoCloseable {
     }
 
     /** {@code 0:07}, {@code 12:34}, {@code 5:01:09}, {@code 3d 04:00}. */
-    static String time(long nanos) {
+    public static String time(long nanos) {
         long seconds = Math.max(0, Math.round(nanos / 1e9));
         long minutes = seconds / 60, hours = minutes / 60, days = hours / 24;
         if (days > 0) return String.format(Locale.ROOT, "%dd %02d:%02d", days, hours % 24, minutes % 60);

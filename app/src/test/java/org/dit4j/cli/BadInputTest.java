@@ -6,12 +6,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.io.Safetensors;
@@ -63,6 +67,8 @@ class BadInputTest {
         Path alone = TestFiles.idx(folder.resolve("idx-alone"), 8, 32, 32, 2);
         Files.delete(alone.resolve("train-labels-idx1-ubyte"));
         PATHS.put("IDX_ALONE", alone.toString());
+        PATHS.put("EVIL", maliciousPickle().toString());
+        PATHS.put("OUT", folder.resolve("new").toString());
         PATHS.put(
                 "ZIP",
                 Files.writeString(folder.resolve("photos.zip"), "PK, but no zip")
@@ -78,6 +84,24 @@ class BadInputTest {
         Path file = folder.resolve("strange.safetensors");
         try (TensorScope scope = new TensorScope()) {
             Safetensors.write(file, Safetensors.read(weights), Map.of());
+        }
+        return file;
+    }
+
+    /** A file that would run a program in whoever unpickles it as Python does. */
+    private static Path maliciousPickle() throws IOException {
+        Path file = folder.resolve("evil.pt");
+        try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
+            zip.setMethod(ZipOutputStream.STORED);
+            byte[] pickle = "\u0080\u0002cos\nsystem\nX\u0004\u0000\u0000\u0000true\u0085R."
+                    .getBytes(StandardCharsets.ISO_8859_1);
+            ZipEntry entry = new ZipEntry("archive/data.pkl");
+            CRC32 crc = new CRC32();
+            crc.update(pickle);
+            entry.setSize(pickle.length);
+            entry.setCrc(crc.getValue());
+            zip.putNextEntry(entry);
+            zip.write(pickle);
         }
         return file;
     }
@@ -208,6 +232,102 @@ class BadInputTest {
         String results = flags.contains("--results-dir") ? "" : "--results-dir=" + folder.resolve("out") + " ";
         String[] words = (results + "--sample-every=0 " + filled(flags)).split(" ");
         fails(exitCode, message, TinyRun.flags("train", words));
+    }
+
+    /** {@code ;} stands for the end of a line. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "modle: DiT-S/2                          | :1:1: unknown key \"modle\"; did you mean model?",
+                "image-size: 32;batchsize: 4             | :2:1: unknown key \"batchsize\"",
+                "depth: 1;global_batch_size: 4           | :2:1: unknown key \"global_batch_size\"; did you mean global-batch-size?",
+                "--depth: 1                              | :1:1: unknown key \"--depth\"; did you mean depth?",
+                "config: other.yaml                      | :1:1: unknown key \"config\"",
+                "dry-run: true                           | :1:1: unknown key \"dry-run\"",
+                "depth: two                              | :1:8: depth: \"two\" is not a whole number of at least 1",
+                "depth: 1.5                              | :1:8: depth: \"1.5\" is not a whole number of at least 1",
+                "# fine;depth:   0                       | :2:10: depth: \"0\" is not a whole number of at least 1",
+                "learning-rate: fast                     | :1:16: learning-rate: \"fast\" is not a number above 0",
+                "learning-rate: -1e-4                    | :1:16: learning-rate: \"-1e-4\" is not a number above 0",
+                "learning-rate: .nan                     | :1:16: learning-rate: \".nan\" is not a number above 0",
+                "ema-decay: 1.5                          | :1:12: ema-decay: \"1.5\" is not a number from 0 to below 1",
+                "label-dropout: 2                        | :1:16: label-dropout: \"2\" is not a number from 0 to below 1",
+                "global-seed: first                      | :1:14: global-seed: \"first\" is not a whole number",
+                "global-seed: 99999999999999999999       | :1:14: global-seed: \"99999999999999999999\" is not a whole number",
+                "recompute: maybe                        | :1:12: recompute: \"maybe\" is not true or false",
+                "model: DiT-S                            | :1:8: model: unknown value \"DiT-S\"; one of [DiT-S/8,",
+                "precision: fp16                         | :1:12: precision: unknown value \"fp16\"; one of [fp32, bf16]",
+                "sampler: dpm                            | :1:10: sampler: unknown value \"dpm\"; one of [ddpm, ddim]; did you mean ddpm?",
+                "depth: [1, 2]                           | :1:8: depth takes one value, not a list",
+                "depth: {of: 2}                          | :1:8: the value of \"depth\" is a number, a word or a quoted text here",
+                "depth:                                  | :1:7: the value of \"depth\" is missing; leave the line out to get the default",
+                "depth: 1;depth: 2                       | :2:1: \"depth\" stands here a second time, first on line 1",
+                "- depth                                 | :1:1: a recipe is lines of \"flag: value\"",
+                "depth: 1;\tmodel: DiT-S/2               | :2:1: not YAML: ",
+                "depth: \"1                               | not YAML: ",
+                "depth: &x 1;num-heads: *x               | :2:12: the value of \"num-heads\" is a number, a word or a quoted text here, nothing nested or aliased",
+                "depth: 1;---;depth: 2                   | :2:1: a recipe is one YAML document",
+            })
+    void recipesSayWhereTheyAreWrong(String text, String message) throws IOException {
+        Path recipe = Files.writeString(folder.resolve("recipe.yaml"), text.replace(";", "\n") + "\n");
+        fails(
+                ExitCode.USAGE,
+                "recipe.yaml" + (message.startsWith(":") ? message : ""),
+                TinyRun.flags("train", "--config=" + recipe, "--dry-run"));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "CHECKPOINT | inspect nowhere | nowhere: no such file or folder",
+                "CHECKPOINT | inspect $TEXT | $TEXT: ",
+                "CHECKPOINT | inspect $CUT | $CUT: ",
+                "CHECKPOINT | sample --ckpt=$EVIL | os.system",
+                "CHECKPOINT | convert $EVIL $OUT.safetensors | os.system",
+                "USAGE      | convert $RUN $TEXT | $TEXT is there already, and nothing is overwritten; name another",
+                "USAGE      | convert $RUN $OUT.ckpt | ",
+                "CHECKPOINT | convert nowhere $OUT.pt | nowhere: no such file or folder",
+                "USAGE      | convert $RUN | Missing required parameter: 'TO'",
+                "CHECKPOINT | verify $EMPTY | $EMPTY has no checkpoint",
+                "CHECKPOINT | verify $TEXT | no such folder; give the folder of a run",
+                "USAGE      | encode --data-path=$IDX --out=$OUT | --vae is missing: a folder or file of an autoencoder",
+                "CHECKPOINT | encode --data-path=$IDX --out=$OUT --vae=$TEXT | $TEXT: ",
+                "CHECKPOINT | encode --data-path=$IDX --out=$OUT --vae=$WEIGHTS | ",
+                "USAGE      | encode --data-path=$IDX --vae=x | Missing required option: '--out=FOLDER'",
+                "USAGE      | info --image-size=12 | image size 12 is not a multiple of 8, which an autoencoder needs; use --vae none",
+                "USAGE      | info --model=DiT-H/2 | unknown value \"DiT-H/2\"; one of [DiT-S/8,",
+                "USAGE      | bench --batch=none | --batch: \"none\" is not a whole number of at least 1",
+                "USAGE      | completion tcsh | SHELL: unknown value \"tcsh\"; one of [bash, zsh, fish]",
+                "USAGE      | doctro | unknown command \"doctro\"; one of [",
+                "USAGE      | train --data-path=glyphs --epochs=1 extra | unexpected argument \"extra\"",
+                "USAGE      | train --data-path=glyphs | these data are endless and have no epochs; give --max-steps",
+                "USAGE      | train --data-path | Missing required parameter",
+                "USAGE      | $TRAIN --resume=$EMPTY | $EMPTY: is not the folder of a run: it has no run.json",
+                "CHECKPOINT | $TRAIN --resume=nowhere | nowhere",
+                "CHECKPOINT | $TRAIN --resume=$TEXT | $TEXT",
+                "CHECKPOINT | $TRAIN --resume=$EVIL | os.system",
+                "CHECKPOINT | $TRAIN --init-from=nowhere | nowhere: no such file or folder",
+                "USAGE      | $TRAIN --init-from=$RUN --resume=$TEXT | give one of them",
+                "USAGE      | $TRAIN --resume=$RUN --depth=2 | trains another model: ",
+                "USAGE      | $TRAIN --keep-last=0 | --keep-last: \"0\" is not a whole number of at least 1",
+                "USAGE      | $TRAIN --on-save-failure=ignore | one of [continue, stop]",
+                "USAGE      | $TRAIN --device=cuda:x | unknown device \"cuda:x\"; use cpu, cuda",
+            })
+    void everyOtherCommandSaysWhatIsWrong(ExitCode exitCode, String command, String message) {
+        String[] words = filled(command).split(" ");
+        fails(
+                exitCode,
+                message == null ? "" : message,
+                words[0].equals("$TRAIN")
+                        ? TinyRun.flags(
+                                "train",
+                                Stream.concat(
+                                                Stream.of("--results-dir=" + folder.resolve("out")),
+                                                Stream.of(words).skip(1))
+                                        .toArray(String[]::new))
+                        : words);
     }
 
     @Test

@@ -25,7 +25,7 @@ class MainTest {
             value = {
                 "--hlep      | dit: unknown flag --hlep; did you mean --help?",
                 "--hlep=1    | dit: unknown flag --hlep; did you mean --help?",
-                "--debug=too | dit: --debug: 'too' is not a boolean",
+                "--debug=too | dit: --debug: \"too\" is not true or false",
             })
     void aMistypedCommandLineGetsOneMessageAndExits2(String argument, String message) {
         CommandRun run = CommandRun.of(argument);

@@ -1,0 +1,191 @@
+package org.dit4j.cli;
+
+import static org.dit4j.doctor.Machine.bytes;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Device;
+import org.dit4j.checkpoint.TrainState.Retention;
+import org.dit4j.data.Dataset;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.doctor.Gpus;
+import org.dit4j.doctor.Machine;
+import org.dit4j.report.Progress;
+import org.dit4j.torch.Backend;
+import org.dit4j.train.MemoryNeed;
+import org.dit4j.train.Rehearsal;
+import org.dit4j.train.TrainConfig;
+
+/**
+ * What a run will need, as {@code --dry-run} shows it; sizes in bytes.
+ *
+ * @param memoryNeeded on the device, beside Java and LibTorch; where the device is the processor, with the copy for checkpoints
+ * @param memoryAvailable on the device, 0 if unknown
+ * @param stateBytes weights, gradients, moments, average
+ * @param activationBytes of one micro-batch
+ * @param copyBytes the copy from which checkpoints are written, in the machine's memory
+ * @param fits whether there is so much memory, and disk for what stays
+ * @param advice what to do if it does not fit; empty if it does
+ * @param secondsPerStep null if nothing could be measured
+ * @param totalSeconds of all steps, without grids, validation and saving; null if nothing could be measured
+ * @param measured from what
+ * @param checkpointBytes of one
+ * @param checkpointsKept how many stay at the end
+ * @param diskNeeded of those, and the one more that is there while it is written
+ * @param diskFree where the results go
+ */
+record Estimate(
+        long memoryNeeded,
+        long memoryAvailable,
+        long stateBytes,
+        long activationBytes,
+        long copyBytes,
+        boolean fits,
+        String advice,
+        Double secondsPerStep,
+        Double totalSeconds,
+        String measured,
+        long checkpointBytes,
+        long checkpointsKept,
+        long diskNeeded,
+        long diskFree) {
+    private static final double BUDGET_SECONDS = 15;
+
+    static Estimate of(
+            TrainConfig config,
+            GaussianDiffusion diffusion,
+            Dataset data,
+            Path results,
+            int ckptEvery,
+            Retention retention)
+            throws IOException {
+        Device device = Backend.device(config.device());
+        Machine machine = Machine.read();
+        MemoryNeed need = MemoryNeed.of(config);
+        long available = device.is_cuda() ? free(Gpus.read(), device.index()) : machine.availableMemory();
+        long needed = needed(need, device.is_cuda());
+        long known = available == 0 ? Long.MAX_VALUE : available;
+        long checkpoint = MemoryNeed.checkpoint(config.model()), kept = kept(config.maxSteps(), ckptEvery, retention);
+        long disk = checkpoint * (kept + 1),
+                diskFree = Files.getFileStore(existing(results)).getUsableSpace();
+        String advice = needed > known
+                ? memoryAdvice(config, known, device.is_cuda())
+                : device.is_cuda() && need.copy() > machine.availableMemory()
+                        ? "the machine's memory is too small for the copy from which checkpoints are written: "
+                                + bytes(need.copy())
+                        : disk > diskFree
+                                ? "keep fewer checkpoints (--keep-last, --keep-every), or write elsewhere"
+                                : "";
+        Optional<Rehearsal> rehearsal = Rehearsal.of(config, diffusion, data, known, BUDGET_SECONDS);
+        Double seconds = rehearsal.map(Rehearsal::secondsPerStep).orElse(null);
+        return new Estimate(
+                needed,
+                available,
+                need.state(),
+                need.activations(),
+                need.copy(),
+                advice.isEmpty(),
+                advice,
+                seconds,
+                seconds == null ? null : seconds * config.maxSteps(),
+                rehearsal.map(done -> measured(done, config)).orElse("nothing: not even one block fits"),
+                checkpoint,
+                kept,
+                disk,
+                diskFree);
+    }
+
+    private static long needed(MemoryNeed need, boolean cuda) {
+        return need.onDevice() + (cuda ? 0 : need.copy());
+    }
+
+    private static long free(Gpus gpus, int index) {
+        return gpus.cards().size() <= Math.max(0, index)
+                ? 0
+                : gpus.cards().get(Math.max(0, index)).freeMemory();
+    }
+
+    private static Path existing(Path folder) {
+        Path existing = folder.toAbsolutePath();
+        while (!Files.exists(existing)) existing = existing.getParent();
+        return existing;
+    }
+
+    static long kept(long maxSteps, int ckptEvery, Retention retention) {
+        long written = (maxSteps + ckptEvery - 1) / ckptEvery, last = Math.min(written, retention.last());
+        long multiples = retention.every() == 0 ? 0 : maxSteps / Math.max(retention.every(), ckptEvery);
+        return Math.min(written, last + multiples);
+    }
+
+    /** The cheapest change with which it fits. */
+    private static String memoryAdvice(TrainConfig config, long available, boolean cuda) {
+        for (boolean recompute : new boolean[] {config.recompute(), true}) {
+            int micro = IntStream.rangeClosed(1, config.microBatchSize())
+                    .filter(images -> config.globalBatchSize() % images == 0)
+                    .filter(images -> needed(MemoryNeed.of(with(config, images, recompute)), cuda) <= available)
+                    .max()
+                    .orElse(0);
+            if (micro > 0)
+                return "take --micro-batch-size " + micro
+                        + (recompute && !config.recompute() ? " --recompute" : "")
+                        + ", which trains the same" + (config.bf16() ? "" : "; --precision bf16 needs less too");
+        }
+        return "the weights and the optimiser alone need "
+                + bytes(needed(MemoryNeed.of(with(config, 1, true)), cuda))
+                + ": take a smaller model (--model, --hidden-size, --depth), or more memory";
+    }
+
+    private static TrainConfig with(TrainConfig config, int microBatchSize, boolean recompute) {
+        return new TrainConfig(
+                config.model(),
+                config.seed(),
+                config.maxSteps(),
+                config.globalBatchSize(),
+                microBatchSize,
+                config.learningRate(),
+                config.weightDecay(),
+                config.clipNorm(),
+                config.ema(),
+                config.flip(),
+                config.numWorkers(),
+                config.bf16(),
+                recompute,
+                config.device());
+    }
+
+    private static String measured(Rehearsal done, TrainConfig config) {
+        if (done.wholeSteps() > 0) return "the median of " + done.wholeSteps() + " steps";
+        int blocks = config.model().depth();
+        return "extrapolated from steps of "
+                + (done.blocks() == blocks ? "all" : "1 and " + done.blocks() + " of " + blocks) + " blocks with up to "
+                + done.images() + " of " + config.globalBatchSize() + " images";
+    }
+
+    /** As comments below the configuration. */
+    String toComments() {
+        StringBuilder text = new StringBuilder("# memory: " + bytes(memoryNeeded)
+                + (memoryAvailable == 0 ? "" : " of " + bytes(memoryAvailable) + " available") + "; weights, gradients,"
+                + " moments and average " + bytes(stateBytes) + ", activations of a micro-batch "
+                + bytes(activationBytes)
+                + ", copy for checkpoints " + bytes(copyBytes) + "\n");
+        text.append(
+                secondsPerStep == null
+                        ? "# time: unknown, measured on " + measured + "\n"
+                        : String.format(
+                                Locale.ROOT,
+                                "# time: %s a step (%s); %s in all, without grids, validation and saving%n",
+                                secondsPerStep < 10
+                                        ? String.format(Locale.ROOT, "%.3f s", secondsPerStep)
+                                        : String.format(Locale.ROOT, "%.0f s", secondsPerStep),
+                                measured,
+                                Progress.time((long) (totalSeconds * 1e9))));
+        text.append("# disk: " + bytes(checkpointBytes) + " a checkpoint, " + checkpointsKept + " kept; "
+                + bytes(diskNeeded) + " with the one being written, " + bytes(diskFree) + " are free\n");
+        if (!fits) text.append("# DOES NOT FIT: " + advice + "\n");
+        return text.toString();
+    }
+}

@@ -1,0 +1,136 @@
+package org.dit4j.train;
+
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.Optional;
+import org.dit4j.data.Dataset;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Backend;
+
+/**
+ * How long a step of a run will take, from a few steps that are taken and forgotten: of the run itself where that is quick, else of networks
+ * of the same width with fewer blocks and images, of which both the time grows in proportion.
+ *
+ * @param secondsPerStep of one optimiser step, the reading of its images included
+ * @param wholeSteps how many steps of the run itself were timed; 0 where the figure is extrapolated
+ * @param blocks the largest number of blocks that was timed
+ * @param images the largest number of images to a step that was timed
+ */
+public record Rehearsal(double secondsPerStep, int wholeSteps, int blocks, int images) {
+    private static final int FEW_BLOCKS = 3, MOST_STEPS = 200;
+    /** Images are added while a step of one block takes less than half of it; a longer step is not repeated. */
+    private static final double SHORT_SECONDS = 0.6, WHOLE_SECONDS = 5;
+
+    /**
+     * Takes about {@code budgetSeconds}, more only where the smallest step does.
+     *
+     * @param freeBytes memory of the device that networks may take
+     * @return nothing if not even a network with one block fits
+     */
+    public static Optional<Rehearsal> of(
+            TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, long freeBytes, double budgetSeconds)
+            throws IOException {
+        long start = System.nanoTime();
+        int few = Math.min(FEW_BLOCKS, config.model().depth());
+        if (!fits(with(config, few, 1), freeBytes)) return Optional.empty();
+        int images = Math.min(2, config.globalBatchSize());
+        while (2 * images <= config.microBatchSize()
+                && fits(with(config, few, 2 * images), freeBytes)
+                && seconds(with(config, 1, images), diffusion, dataset) < SHORT_SECONDS / 2) images *= 2;
+        double predicted = extrapolated(config, diffusion, dataset, few, images);
+        double left = budgetSeconds - (System.nanoTime() - start) / 1e9;
+        if (!fits(config, freeBytes) || predicted * 6 > left)
+            return Optional.of(new Rehearsal(predicted, 0, few, images));
+        double[] times = times(config, diffusion, dataset, Math.min(WHOLE_SECONDS, left / 2));
+        Arrays.sort(times);
+        return Optional.of(new Rehearsal(
+                times[times.length / 2], times.length, config.model().depth(), config.globalBatchSize()));
+    }
+
+    private static boolean fits(TrainConfig config, long freeBytes) {
+        MemoryNeed need = MemoryNeed.of(config);
+        return need.onDevice() + (Backend.device(config.device()).is_cuda() ? 0 : need.copy()) < freeBytes;
+    }
+
+    /** From one and {@code blocks} blocks, half of the images and all: what is constant, by image, by block, and by both. */
+    private static double extrapolated(
+            TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, int blocks, int images)
+            throws IOException {
+        int half = Math.max(1, images / 2);
+        double small = atDepth(config, diffusion, dataset, blocks, half);
+        double large = images == half ? small : atDepth(config, diffusion, dataset, blocks, images);
+        if (images == half) return large * config.globalBatchSize();
+        double perImage = Math.max(0, (large - small) / (images - half));
+        double constant = Math.max(0, large - perImage * images);
+        return constant + perImage * config.globalBatchSize();
+    }
+
+    /** A step of all blocks with so many images. */
+    private static double atDepth(
+            TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, int blocks, int images)
+            throws IOException {
+        double deep = seconds(with(config, blocks, images), diffusion, dataset);
+        if (blocks == config.model().depth()) return deep;
+        double flat = seconds(with(config, 1, images), diffusion, dataset);
+        return flat + (deep - flat) * (config.model().depth() - 1) / (blocks - 1);
+    }
+
+    /** The same run with fewer blocks, and so many images to a step: at most those of a micro-batch, or two. */
+    private static TrainConfig with(TrainConfig config, int blocks, int images) {
+        DiTConfig model = config.model();
+        return new TrainConfig(
+                model.withTrunk(model.hiddenSize(), blocks, model.numHeads()),
+                config.seed(),
+                config.maxSteps(),
+                images,
+                Math.min(images, config.microBatchSize()),
+                config.learningRate(),
+                config.weightDecay(),
+                config.clipNorm(),
+                config.ema(),
+                config.flip(),
+                config.numWorkers(),
+                config.bf16(),
+                config.recompute(),
+                config.device());
+    }
+
+    /** The fastest of up to three steps after the first; what disturbs a step only makes it longer. */
+    private static double seconds(TrainConfig config, GaussianDiffusion diffusion, Dataset dataset) throws IOException {
+        try (Trainer trainer = new Trainer(config, diffusion, dataset)) {
+            step(trainer);
+            double fastest = Double.POSITIVE_INFINITY, all = 0;
+            for (int i = 0; i < 3 && all < SHORT_SECONDS; i++) {
+                double time = step(trainer);
+                fastest = Math.min(fastest, time);
+                all += time;
+            }
+            return fastest;
+        }
+    }
+
+    /** Steps of the run itself, after two that do not count. */
+    private static double[] times(
+            TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, double budgetSeconds) throws IOException {
+        try (Trainer trainer = new Trainer(config, diffusion, dataset)) {
+            for (int i = 0; i < 2; i++) step(trainer);
+            double[] times = new double[MOST_STEPS];
+            int count = 0;
+            for (double total = 0; !enough(count, total, budgetSeconds); total += times[count++])
+                times[count] = step(trainer);
+            return Arrays.copyOf(times, count);
+        }
+    }
+
+    private static boolean enough(int steps, double seconds, double budgetSeconds) {
+        return steps == MOST_STEPS || steps >= 3 && seconds > budgetSeconds || steps >= 10 && seconds > SHORT_SECONDS;
+    }
+
+    private static double step(Trainer trainer) throws IOException {
+        long start = System.nanoTime();
+        trainer.step();
+        trainer.drainMeanLoss(); // waits for the device
+        return (System.nanoTime() - start) / 1e9;
+    }
+}
