@@ -16,6 +16,8 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.io.Safetensors;
+import org.dit4j.model.DiTBlock;
+import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
@@ -120,6 +122,25 @@ public final class Golden {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** The model of a {@code config.json} of the set, which has the published names. */
+    public static DiTConfig model(String file) {
+        JsonNode json = json(file);
+        int size = json.get("input_size").asInt();
+        return new DiTConfig(
+                size,
+                size,
+                json.get("patch_size").asInt(),
+                json.get("in_channels").asInt(),
+                json.get("hidden_size").asInt(),
+                json.get("depth").asInt(),
+                json.get("num_heads").asInt(),
+                json.path("mlp_ratio").asDouble(4),
+                json.get("num_classes").asInt(),
+                json.path("class_dropout_prob").asDouble(0.1),
+                json.get("learn_sigma").asBoolean(),
+                DiTBlock.Kind.ADALN_ZERO);
     }
 
     /** ‖actual − expected‖ / ‖expected‖ in float64. */

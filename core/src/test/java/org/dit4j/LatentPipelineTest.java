@@ -13,6 +13,7 @@ import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.vae.LinearRgb;
 import org.dit4j.vae.TinyAutoencoder;
+import org.dit4j.vae.TinyAutoencoderConfig;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -31,7 +32,7 @@ class LatentPipelineTest {
                 .withInChannels(4)
                 .withClasses(2, 0.1)
                 .network();
-        codec = new TinyAutoencoder(4);
+        codec = new TinyAutoencoderConfig(4).network();
         latents().decodedBy(codec).sample(REQUEST); // warms up, so that leaks are leaks
     }
 

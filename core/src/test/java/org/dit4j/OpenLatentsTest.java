@@ -65,8 +65,9 @@ class OpenLatentsTest {
     }
 
     private static void writeVae(Path path, int channels) throws IOException {
-        AutoencoderKl codec = new AutoencoderKl(new AutoencoderKlConfig(
-                3, 3, channels, List.of(8, 8), 1, 4, 16, true, true, true, LatentScaling.STABLE_DIFFUSION));
+        AutoencoderKl codec = new AutoencoderKlConfig(
+                        3, 3, channels, List.of(8, 8), 1, 4, 16, true, true, true, LatentScaling.STABLE_DIFFUSION)
+                .network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(codec), 9);
         }

@@ -1,13 +1,23 @@
 package org.dit4j.cli;
 
+import java.io.Closeable;
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Optional;
 import org.dit4j.data.Dataset;
+import org.dit4j.data.IdxDataset;
 import org.dit4j.data.LatentCache;
+import org.dit4j.data.LatentsHeader;
+import org.dit4j.data.Subset;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which pictures to train on. */
 final class DataFlags {
+    private static final int MAX_VALIDATED = 1000;
+    /** Not the run's: runs of all seeds are validated on the same ones of other data. */
+    private static final long VALIDATION_SEED = 0;
+
     @Mixin
     private final PictureFlags pictures = new PictureFlags();
 
@@ -29,6 +39,22 @@ final class DataFlags {
             names = "--skip-broken",
             description = "Go on without pictures that cannot be read; each is reported. Default: stop at the first.")
     private boolean skipBroken;
+
+    @Option(
+            names = "--hold-out",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description =
+                    "Train on all but N items, chosen by the seed, and validate on these: the loss of the averaged"
+                            + " weights, by timestep.")
+    private Integer holdOut;
+
+    @Option(
+            names = "--validation-path",
+            paramLabel = "PATH",
+            description = "Validate on other data, of the kind and with the classes of --data-path; on 1000 of them, if"
+                    + " there are more. Default: the test pictures in an IDX folder, else none.")
+    private Path validationPath;
 
     @Option(
             names = "--flip",
@@ -72,13 +98,48 @@ final class DataFlags {
         }
     }
 
+    /** What of the data is trained on: all that is not held out. */
+    Dataset trained(Dataset data, long seed) {
+        if (holdOut == null) return data;
+        if (validationPath != null)
+            throw new IllegalArgumentException("--hold-out and --validation-path: validate on one of them");
+        if (skipBroken)
+            throw new IllegalArgumentException(
+                    "--hold-out and --skip-broken: the picture that stands in for a broken one"
+                            + " could be one that is held out; give others by --validation-path");
+        return Subset.others(data, holdOut, seed);
+    }
+
+    /** What to validate on, if there is anything. */
+    Optional<Validated> validated(Dataset data, long seed) {
+        if (holdOut != null) return Optional.of(new Validated(Subset.heldOut(data, holdOut, seed), () -> {}));
+        Optional<Path> path = validationPath != null
+                ? Optional.of(validationPath)
+                : data instanceof IdxDataset ? pictures.testPictures() : Optional.empty();
+        return path.map(other -> {
+            Dataset opened = data.latents().isPresent()
+                    ? Failure.as(ExitCode.DATA, () -> LatentCache.open(other))
+                    : pictures.openOther(other, data, skipBroken);
+            int count = (int) Math.min(opened.size(), MAX_VALIDATED);
+            return new Validated(
+                    opened.size() == count ? opened : Subset.heldOut(opened, count, VALIDATION_SEED), opened::close);
+        });
+    }
+
+    /**
+     * Data to validate on.
+     *
+     * @param opened the files behind them, to be closed
+     */
+    record Validated(Dataset data, Closeable opened) {}
+
     /** Height and width that the model is to have. */
     int height(Dataset data) {
-        return pictures.imageSize() == null || data instanceof LatentCache ? data.height() : pictures.imageSize();
+        return pictures.imageSize() == null || data.latents().isPresent() ? data.height() : pictures.imageSize();
     }
 
     int width(Dataset data) {
-        return pictures.imageSize() == null || data instanceof LatentCache ? data.width() : pictures.imageSize();
+        return pictures.imageSize() == null || data.latents().isPresent() ? data.width() : pictures.imageSize();
     }
 
     int channels(Dataset data) {
@@ -99,8 +160,8 @@ final class DataFlags {
 
     /** Completes what the data decide. */
     void derive(Settings settings, Dataset data) {
-        int height = data instanceof LatentCache latents ? latents.header().imageHeight() : data.height();
-        int width = data instanceof LatentCache latents ? latents.header().imageWidth() : data.width();
+        int height = data.latents().map(LatentsHeader::imageHeight).orElse(data.height());
+        int width = data.latents().map(LatentsHeader::imageWidth).orElse(data.width());
         if (height == width) settings.derive("image-size", height, "data");
         settings.derive("channels", data.channels(), "data");
         settings.derive("num-classes", data.classNames().size(), "data");

@@ -13,6 +13,7 @@ import java.util.concurrent.Callable;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.io.Images;
+import org.dit4j.report.Board;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.Fonts;
 import org.dit4j.train.RunFolder;
@@ -55,17 +56,17 @@ final class DemoCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut(), err = spec.commandLine().getErr();
         try (Training training = Training.prepare(spec, flags, Recipe.builtIn("glyphs.yaml"))) {
             RunFolder folder = training.run(err);
-            Path grid = drawGrid(folder, training, err), curve = folder.path().resolve("loss.png");
+            Path grid = drawGrid(folder, training, err), curves = Board.curves(folder);
             if (json) {
                 Map<String, Object> result = training.result(folder);
                 result.put("grid", grid.toString());
                 result.put("columns", training.classNames());
-                result.put("curve", Files.exists(curve) ? curve.toString() : null);
+                result.put("curves", Files.exists(curves) ? curves.toString() : null);
                 out.println(new ObjectMapper().writeValueAsString(result));
             } else {
                 out.println("grid: " + grid);
                 if (!Fonts.available()) out.println("columns: " + String.join(", ", training.classNames()));
-                if (Files.exists(curve)) out.println("loss: " + curve);
+                if (Files.exists(curves)) out.println("curves: " + curves);
                 out.println("more: " + training.sampleCommand(folder));
             }
         }

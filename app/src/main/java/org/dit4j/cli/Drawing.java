@@ -33,7 +33,7 @@ final class Drawing {
         try (Progress progress = new Progress(err, Terminal.ofStandardError(), "sample", batches * steps)) {
             long[] done = {0};
             return pipeline.sample(request, step -> {
-                progress.update(++done[0], "");
+                progress.update(++done[0]);
                 return listener.onStep(step);
             });
         }

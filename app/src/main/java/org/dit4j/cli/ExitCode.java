@@ -11,6 +11,7 @@ enum ExitCode {
     OUT_OF_MEMORY(7, "out of memory"),
     DISK_FULL(8, "disk full"),
     DIVERGED(9, "training diverged"),
+    UNFINISHED(75, "the watched run is not finished"),
     INTERRUPTED(130, "stopped by Ctrl-C (SIGINT)"),
     TERMINATED(143, "stopped by SIGTERM");
 

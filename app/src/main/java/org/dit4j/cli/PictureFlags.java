@@ -113,22 +113,46 @@ final class PictureFlags {
             throw new IllegalArgumentException(
                     "--data-path is missing: a folder or .zip of pictures, an IDX file, or glyphs (built in)");
         if (areGlyphs()) return new Glyphs(seed, imageSize == null ? 32 : imageSize);
-        Path path = path();
+        return open(dataPath, classNames, channels, skipBroken);
+    }
+
+    /** Opens other pictures of the same kind; an IDX file has the classes of {@code training}. */
+    Dataset openOther(Path path, Dataset training, boolean skipBroken) {
+        if (path.toString().equals(GLYPHS))
+            throw new IllegalArgumentException(
+                    "--validation-path " + GLYPHS + ": they are endless; --hold-out N holds some of them out");
+        boolean named = Failure.as(ExitCode.DATA, () -> TarShards.isTar(path) || isIdx(path));
+        return open(path, named ? training.classNames() : classNames, training.channels(), skipBroken);
+    }
+
+    /** The pictures to test on beside those to train on, as the folder of MNIST's four files has them. */
+    Optional<Path> testPictures() {
+        if (!Files.isDirectory(dataPath)) return Optional.empty();
+        return Failure.as(ExitCode.DATA, () -> {
+            try (Stream<Path> files = Files.list(dataPath)) {
+                return files.filter(file -> file.getFileName().toString().matches("(t10k|test).*images.*idx3.*"))
+                        .sorted() // a plain file before its gzipped copy
+                        .findFirst();
+            }
+        });
+    }
+
+    private Dataset open(Path path, List<String> names, int channels, boolean skipBroken) {
         return Failure.as(
                 ExitCode.DATA,
                 () -> TarShards.isTar(path)
-                        ? openTar(path, channels, skipBroken)
-                        : isIdx(path) ? IdxDataset.open(path, classNames) : openFolder(path, channels, skipBroken));
+                        ? openTar(path, names, channels, skipBroken)
+                        : isIdx(path) ? IdxDataset.open(path, names) : openFolder(path, channels, skipBroken));
     }
 
-    private Dataset openTar(Path path, int channels, boolean skipBroken) throws IOException {
+    private Dataset openTar(Path path, List<String> names, int channels, boolean skipBroken) throws IOException {
         if (skipBroken)
             throw new IllegalArgumentException("--skip-broken is for folders; tar files are encoded without broken"
                     + " pictures by \"dit encode --on-broken skip\"");
         if (classesCsv != null)
             throw new IllegalArgumentException(
                     "--classes-csv is for folders; the classes of tar files are numbers, which --class-names names");
-        return TarShards.open(path, new TarShardsConfig(imageSize == null ? 256 : imageSize, channels, classNames));
+        return TarShards.open(path, new TarShardsConfig(imageSize == null ? 256 : imageSize, channels, names));
     }
 
     private static boolean isIdx(Path path) throws IOException {
@@ -146,10 +170,10 @@ final class PictureFlags {
                     "--class-names is for IDX and tar files; the classes of a folder are named by folders or --classes-csv");
         if (path.getNameCount() == 1 && !Files.exists(path))
             throw new NoSuchFileException(
-                    dataPath.toString(),
+                    path.toString(),
                     null,
                     "there is no such folder or file; the built-in data are called " + GLYPHS
-                            + DidYouMean.hint(dataPath.toString(), List.of(GLYPHS)));
+                            + DidYouMean.hint(path.toString(), List.of(GLYPHS)));
         return ImageFolder.open(
                 path,
                 new ImageFolderConfig(

@@ -1,5 +1,6 @@
 package org.dit4j.cli;
 
+import org.dit4j.train.TrainingRun;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -22,6 +23,25 @@ final class Ranges {
         public Integer convert(String text) {
             return whole(text, 0, Integer.MAX_VALUE, "a whole number of at least 0")
                     .intValue();
+        }
+    }
+
+    /** So many steps, 0 for never, or {@code auto}. */
+    record Every(int steps) {
+        static final Every AUTO = new Every(TrainingRun.Cadence.AUTO);
+
+        @Override
+        public String toString() {
+            return equals(AUTO) ? "auto" : Integer.toString(steps);
+        }
+
+        static final class Converter implements ITypeConverter<Every> {
+            @Override
+            public Every convert(String text) {
+                if (text.equalsIgnoreCase("auto")) return AUTO;
+                return new Every(whole(text, 0, Integer.MAX_VALUE, "a whole number of at least 0, or auto")
+                        .intValue());
+            }
         }
     }
 

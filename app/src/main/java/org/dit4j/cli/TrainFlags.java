@@ -190,11 +190,24 @@ final class TrainFlags {
 
         @Option(
                 names = "--sample-every",
-                converter = Ranges.CountOrNone.class,
+                converter = Ranges.Every.Converter.class,
                 paramLabel = "STEPS",
-                description = "Draw a grid from the averaged weights, by the flags below; 0 is never. Default:"
-                        + " ${DEFAULT-VALUE}.")
-        private int sampleEvery = 1000;
+                description = "Draw a grid from the averaged weights, by the flags below; 0 is never. auto: with a log,"
+                        + " as often as grids and validation take at most 5% of the time. Default: ${DEFAULT-VALUE}.")
+        private Ranges.Every sampleEvery = Ranges.Every.AUTO;
+
+        @Option(
+                names = "--eval-every",
+                converter = Ranges.Every.Converter.class,
+                paramLabel = "STEPS",
+                description = "Validate, where there are data for it (--hold-out, --validation-path); 0 is never; auto"
+                        + " as above. Default: ${DEFAULT-VALUE}.")
+        private Ranges.Every evalEvery = Ranges.Every.AUTO;
+
+        @Option(
+                names = "--histograms",
+                description = "Show TensorBoard how weights, gradients and averages are spread, with every tenth log.")
+        boolean histograms;
 
         @Option(
                 names = "--resume",
@@ -257,7 +270,7 @@ final class TrainFlags {
         final SamplingFlags sampling = new SamplingFlags("ddim25", Sampler.DDIM);
 
         TrainingRun.Cadence cadence() {
-            return new TrainingRun.Cadence(logEvery, ckptEvery, sampleEvery);
+            return new TrainingRun.Cadence(logEvery, ckptEvery, sampleEvery.steps(), evalEvery.steps());
         }
 
         TrainingRun.Safety safety() {
@@ -275,6 +288,11 @@ final class TrainFlags {
             if (initFrom != null)
                 throw new IllegalArgumentException("--resume " + resume + " goes on from a state of training,"
                         + " --init-from begins with weights at step 0; give one of them");
+            if (!Files.exists(resume))
+                throw new Failure(
+                        ExitCode.CHECKPOINT,
+                        "--resume " + resume + ": no such file or folder; auto, never, the folder of a run, or a"
+                                + " training checkpoint of the published script");
             return Origin.publishedState(resume);
         }
 

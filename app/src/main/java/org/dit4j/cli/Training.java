@@ -23,9 +23,12 @@ import org.dit4j.data.LatentCache;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.Images;
+import org.dit4j.report.Board;
 import org.dit4j.report.ClassGrid;
-import org.dit4j.report.LossCurve;
+import org.dit4j.report.Figures;
+import org.dit4j.report.ModelCard;
 import org.dit4j.report.Progress;
+import org.dit4j.report.TensorBoard;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
 import org.dit4j.train.LatentEncoder;
@@ -36,17 +39,23 @@ import org.dit4j.train.Trainer;
 import org.dit4j.train.TrainingListener;
 import org.dit4j.train.TrainingLog;
 import org.dit4j.train.TrainingRun;
+import org.dit4j.train.Validation;
+import org.dit4j.train.ValidationLosses;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
 import picocli.CommandLine.Model.CommandSpec;
 
-/** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples and a curve. */
+/** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples, curves and a model card. */
 final class Training implements AutoCloseable {
     private static final int MAX_COLUMNS = 10, ROWS = 2;
 
     private final TrainFlags flags;
     private final Settings settings;
     private final Dataset data;
+    /** The data but for what is held out. */
+    private final Dataset trained;
+
+    private final Optional<DataFlags.Validated> validated;
     /** Null where the model draws pixels, or none was given. */
     private final LatentCodec codec;
 
@@ -54,13 +63,20 @@ final class Training implements AutoCloseable {
     /** Null before the first log. */
     private Double lastLoss;
 
-    private Training(TrainFlags flags, Settings settings, Dataset data, LatentCodec codec) {
+    private Training(
+            TrainFlags flags,
+            Settings settings,
+            Dataset data,
+            Optional<DataFlags.Validated> validated,
+            LatentCodec codec) {
         this.codec = codec;
         if (codec != null && data instanceof LatentCache latents) LatentEncoder.requireMadeBy(codec, latents.header());
         this.flags = flags;
         this.settings = settings;
         this.data = data;
-        config = flags.config(data);
+        this.validated = validated;
+        trained = flags.data.trained(data, flags.seed());
+        config = flags.config(trained);
         Trainer.requireFits(config, data);
         flags.derive(settings, config, data);
         sampling(List.of("0")); // refuses now what it would refuse when the first grid is due
@@ -71,27 +87,40 @@ final class Training implements AutoCloseable {
         Settings settings = Settings.resolve(command, recipe);
         Failure.as(ExitCode.DEVICE, () -> Backend.device(flags.device()));
         if (flags.deterministic()) Backend.useDeterministicAlgorithms();
-        Dataset data = flags.data.open(flags.seed());
-        LatentCodec codec = null;
+        List<AutoCloseable> opened = new ArrayList<>();
         try {
-            if (flags.data.vae.isGiven()) codec = flags.data.vae.open();
-            return new Training(flags, settings, data, codec);
+            Dataset data = flags.data.open(flags.seed());
+            opened.add(data);
+            Optional<DataFlags.Validated> validated = flags.data.validated(data, flags.seed());
+            if (validated.isPresent()) opened.add(validated.get().opened());
+            LatentCodec codec = flags.data.vae.isGiven() ? flags.data.vae.open() : null;
+            if (codec != null) opened.add(codec);
+            return new Training(flags, settings, data, validated, codec);
         } catch (RuntimeException e) {
-            if (codec != null) codec.close();
-            data.close();
+            for (AutoCloseable one : opened) {
+                try {
+                    one.close();
+                } catch (Exception suppressed) {
+                    e.addSuppressed(suppressed);
+                }
+            }
             throw e;
         }
     }
 
     /** The resolved configuration, a recipe of the same run. */
     String describe() {
-        return "# " + data.describe() + "\n# " + ModelFlags.describe(config.model()) + "\n" + settings.toYaml();
+        String validation = validated
+                .map(on -> "# to validate on: " + on.data().describe() + "\n")
+                .orElse("");
+        return "# " + trained.describe() + "\n" + validation + "# " + ModelFlags.describe(config.model()) + "\n"
+                + settings.toYaml();
     }
 
     /** What {@code --dry-run --json} says of the configuration. */
     Map<String, Object> configuration() throws IOException {
         Map<String, Object> values = new LinkedHashMap<>();
-        values.put("data", data.describe());
+        values.put("data", trained.describe());
         values.put("model", ModelFlags.describe(config.model()));
         values.put("parameters", config.model().parameters());
         values.put("begins", beginning().lines().map(line -> line.substring(2)).toList());
@@ -104,7 +133,7 @@ final class Training implements AutoCloseable {
         return Estimate.of(
                 config,
                 flags.model.diffusion(),
-                data,
+                trained,
                 flags.output.resultsDir,
                 flags.output.cadence().ckptEvery(),
                 flags.output.safety().retention());
@@ -124,14 +153,19 @@ final class Training implements AutoCloseable {
 
     /** The command that samples from a run. */
     String sampleCommand(RunFolder folder) {
-        return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit"))) + " sample --ckpt "
+        return dit() + " sample --ckpt "
                 + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed()
                 + (codec == null ? "" : " --vae " + SampleCommand.quoted(flags.data.vae.path()));
     }
 
+    /** How the person calls the command. */
+    private static String dit() {
+        return SampleCommand.quoted(Path.of(System.getProperty("dit.command", "dit")));
+    }
+
     /** The run that the flags mean, if it has begun. */
     private Optional<RunFolder> begun() {
-        RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), data);
+        RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), trained);
         return Failure.as(ExitCode.USAGE, () -> flags.output.find(identity));
     }
 
@@ -158,7 +192,7 @@ final class Training implements AutoCloseable {
     /** A folder for a run that has not begun, once it is sure that it can. */
     private RunFolder create() {
         origin();
-        RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), data);
+        RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), trained);
         RunIdentity whole = Failure.as(ExitCode.CHECKPOINT, () -> identity.begunWith(flags.output.origin()));
         return Failure.as(ExitCode.USAGE, () -> flags.output.create(flags.model.name(config.model()), whole));
     }
@@ -167,14 +201,21 @@ final class Training implements AutoCloseable {
     RunFolder run(PrintWriter err) throws IOException {
         GaussianDiffusion diffusion = flags.model.diffusion();
         RunFolder folder = begun().orElseGet(this::create);
-        err.println(data.describe());
+        err.println(trained.describe());
+        validated.ifPresent(on -> err.println("to validate on: " + on.data().describe()));
         err.println(ModelFlags.describe(config.model()));
         err.println("run folder: " + folder.path());
         err.flush();
         try (TrainingRun run = Failure.as(
                 ExitCode.CHECKPOINT,
                 () -> TrainingRun.open(
-                        folder, config, diffusion, data, flags.output.cadence(), flags.output.safety()))) {
+                        folder,
+                        config,
+                        diffusion,
+                        trained,
+                        validated.map(on -> new Validation(on.data())),
+                        flags.output.cadence(),
+                        flags.output.safety()))) {
             run.origin().forEach(err::println);
             if (run.trainer().steps() > 0) err.println(goesOn(run.trainer().steps()));
             err.flush();
@@ -183,15 +224,39 @@ final class Training implements AutoCloseable {
                     channel -> channel.write(ByteBuffer.wrap(describe().getBytes(StandardCharsets.UTF_8))));
             try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
                     Signals signals = Signals.handle(run::stop)) {
-                Watcher watcher = new Watcher(folder, progress);
-                run.loggedLosses().forEach(watcher.curve::add);
-                if (run.run(watcher) == TrainingRun.Ending.STOPPED)
-                    throw signals.stopped(run.trainer().steps());
+                run.measurePeak();
+                follow(run, folder, progress, signals);
                 run.loggedLosses().values().forEach(loss -> lastLoss = loss);
-                watcher.curve.write(folder.path().resolve("loss.png"));
             }
         }
         return folder;
+    }
+
+    private void follow(TrainingRun run, RunFolder folder, Progress progress, Signals signals) throws IOException {
+        Board board = new Board(folder, card(folder), progress::message);
+        board.write(run.trainer());
+        try (TensorBoard tensorBoard = new TensorBoard(
+                folder, run.trainer().steps(), describe(), flags.output.histograms, progress::message)) {
+            TrainingListener following = TrainingListener.of(new Watcher(folder, progress, run), tensorBoard, board);
+            if (run.run(following) == TrainingRun.Ending.STOPPED)
+                throw signals.stopped(run.trainer().steps());
+        } finally {
+            board.write(run.trainer());
+        }
+    }
+
+    private ModelCard card(RunFolder folder) {
+        return new ModelCard(
+                folder,
+                ModelFlags.describe(config.model()),
+                flags.model.diffusion().text(),
+                config,
+                trained,
+                sampling(List.of("0")),
+                sampleCommand(folder),
+                Optional.ofNullable(codec == null ? null : flags.data.vae.path()),
+                dit() + " train --config " + SampleCommand.quoted(folder.config()) + " --resume "
+                        + SampleCommand.quoted(folder.path()));
     }
 
     private String goesOn(long steps) {
@@ -232,37 +297,63 @@ final class Training implements AutoCloseable {
     @Override
     public void close() throws IOException {
         if (codec != null) codec.close();
+        if (validated.isPresent()) validated.get().opened().close();
         data.close();
     }
 
     /** Shows how a run goes. */
     private final class Watcher implements TrainingListener {
-        final LossCurve curve = new LossCurve();
+        /** How long a line may stay as it is where somebody watches; to ask how it goes makes the device wait a moment. */
+        private static final long LIVE_NANOS = 3_000_000_000L;
+
         private final RunFolder folder;
         private final Progress progress;
-        private String details = "";
+        private final TrainingRun run;
+        private String[] figures = {};
+        private long shownNanos = System.nanoTime();
+        private long shownStep;
 
-        Watcher(RunFolder folder, Progress progress) {
+        Watcher(RunFolder folder, Progress progress, TrainingRun run) {
             this.folder = folder;
             this.progress = progress;
+            this.run = run;
+            shownStep = run.trainer().steps();
         }
 
         @Override
         public boolean onStep(Trainer trainer) {
+            long now = System.nanoTime();
+            if (progress.isLive() && now - shownNanos > LIVE_NANOS)
+                show(run.sinceLastLog((trainer.steps() - shownStep) * 1e9 / (now - shownNanos)));
             // the last step is shown with its loss
-            if (trainer.steps() < config.maxSteps()) progress.update(trainer.steps(), details);
+            if (trainer.steps() < config.maxSteps()) progress.update(trainer.steps(), figures);
             return true;
+        }
+
+        private void show(TrainingLog log) {
+            figures = Figures.of(log);
+            shownStep = log.step();
+            shownNanos = System.nanoTime();
         }
 
         @Override
         public void onLog(Trainer trainer, TrainingLog log) {
-            curve.add(log.step(), log.loss());
-            details = String.format(
-                    Locale.ROOT,
-                    "loss %.4f  %.0f images/s",
-                    log.loss(),
-                    log.time().imagesPerSecond());
-            progress.update(log.step(), details);
+            show(log);
+            if (log.spike())
+                progress.message(String.format(Locale.ROOT, "Loss spike at step %d: %.4f", log.step(), log.loss()));
+            progress.update(log.step(), figures);
+        }
+
+        @Override
+        public void onValidation(Trainer trainer, ValidationLosses losses) {
+            pause((long) (losses.seconds() * 1e9));
+            progress.message(
+                    String.format(Locale.ROOT, "Validation loss at step %d: %.4f", losses.step(), losses.loss()));
+        }
+
+        private void pause(long nanos) {
+            progress.paused(nanos);
+            shownNanos += nanos;
         }
 
         @Override
@@ -272,10 +363,16 @@ final class Training implements AutoCloseable {
 
         @Override
         public void onSamples(Trainer trainer) throws IOException {
+            long start = System.nanoTime();
+            draw(trainer);
+            pause(System.nanoTime() - start);
+        }
+
+        private void draw(Trainer trainer) throws IOException {
             List<String> columns = columns(), classes = new ArrayList<>();
             for (int row = 0; row < ROWS; row++) classes.addAll(columns);
             SampleRequest request = sampling(classes);
-            Path file = folder.samples().resolve(String.format(Locale.ROOT, "step-%07d.png", trainer.steps()));
+            Path file = folder.samples(trainer.steps());
             try (DiTPipeline pipeline =
                     drawing(DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device()))) {
                 List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));

@@ -1,6 +1,10 @@
 package org.dit4j.report;
 
 import java.io.PrintWriter;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.List;
 import java.util.Locale;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
@@ -12,8 +16,14 @@ import java.util.stream.Stream;
  */
 public final class Progress implements AutoCloseable {
     private static final long REDRAW_NANOS = 100_000_000L, PLAIN_NANOS = 10_000_000_000L;
-    private static final int BAR = 20;
+    private static final int[] BARS = {20, 10};
+    /** Time left is judged by about so much of what was last. */
+    private static final long RECENT_NANOS = 120_000_000_000L, MARK_NANOS = 1_000_000_000L;
+
     private static final String ERASE = "\r\u001b[K", GREEN = "\u001b[32m", RESET = "\u001b[0m";
+
+    /** So much was done after so many nanoseconds that were spent on it. */
+    private record Mark(long done, long nanos) {}
 
     private final PrintWriter out;
     private final Terminal terminal;
@@ -21,7 +31,8 @@ public final class Progress implements AutoCloseable {
     private final long total;
     private final LongSupplier nanoTime;
 
-    private long firstDone = -1, firstNanos, drawnNanos;
+    private final Deque<Mark> recent = new ArrayDeque<>();
+    private long firstNanos, pausedNanos, drawnNanos;
     private String line = "";
     private boolean drawn = true;
 
@@ -39,18 +50,38 @@ public final class Progress implements AutoCloseable {
         this.nanoTime = nanoTime;
     }
 
-    /** {@code done} of the total are done; {@code details} is what else there is to say, for example "loss 0.12  310 images/s". */
-    public synchronized void update(long done, String details) {
+    /**
+     * {@code done} of the total are done; the figures are what else there is to say, for example "loss 0.12" and "310 images/s". Where the
+     * line is too narrow for all, the last of them are left out, and the time left before the first.
+     */
+    public synchronized void update(long done, String... figures) {
         long now = nanoTime.getAsLong();
-        boolean first = firstDone < 0;
-        if (first) {
-            firstDone = done;
-            firstNanos = now;
-        }
-        line = line(done, details, now);
+        boolean first = recent.isEmpty();
+        if (first) firstNanos = now;
+        mark(done, now - pausedNanos);
+        List<String> shown =
+                Arrays.stream(figures).filter(figure -> !figure.isEmpty()).toList();
+        line = line(done, shown, now);
         drawn = false;
         long pause = terminal.interactive() ? REDRAW_NANOS : PLAIN_NANOS;
         if (first || done >= total || now - drawnNanos >= pause) draw(now);
+    }
+
+    /** Of the time since the last update so much went to something else, and says nothing about how long the rest will take. */
+    public synchronized void paused(long nanos) {
+        pausedNanos += nanos;
+    }
+
+    /** Whether a person watches a line that is rewritten. */
+    public boolean isLive() {
+        return terminal.interactive();
+    }
+
+    /** The first mark is made when the first step is done, since that one takes longer. */
+    private void mark(long done, long nanos) {
+        if (!recent.isEmpty() && nanos - recent.getLast().nanos() < MARK_NANOS) return;
+        recent.addLast(new Mark(done, nanos));
+        while (recent.size() > 3 && nanos - recent.getFirst().nanos() > RECENT_NANOS) recent.removeFirst();
     }
 
     /** A line of its own, above the progress line. */
@@ -84,29 +115,43 @@ public final class Progress implements AutoCloseable {
         drawn = true;
     }
 
-    private String line(long done, String details, long now) {
-        String left = done >= total ? "took " + time(now - firstNanos) : timeLeft(done, now);
-        if (!terminal.interactive()) return task + " " + figures(done, details, left);
-        int filled = (int) Math.min(BAR, BAR * done / total);
-        String bar = "#".repeat(filled) + ".".repeat(BAR - filled);
-        String head = task + " [";
-        String tail = "] " + figures(done, details, left);
-        // a line as wide as the terminal wraps, and a wrapped line cannot be rewritten
-        int room = terminal.columns() - 1 - head.length() - BAR;
-        if (room < 1) return (head + bar).substring(0, Math.max(0, terminal.columns() - 1));
-        if (tail.length() > room) tail = tail.substring(0, room);
-        return head + (terminal.color() ? GREEN + bar + RESET : bar) + tail;
+    private String line(long done, List<String> figures, long now) {
+        String left = done >= total ? "took " + time(now - firstNanos) : timeLeft(done, now - pausedNanos);
+        if (!terminal.interactive()) return task + " " + text(done, figures, left);
+        for (int count = figures.size(); count >= 0; count--) {
+            List<String> some = figures.subList(0, count);
+            // with no figure there is room for the time or for nothing
+            List<String> endings = count > 0 ? List.of(left) : List.of(left, "");
+            for (String ending : endings)
+                for (int bar : BARS) {
+                    int length =
+                            task.length() + bar + 4 + text(done, some, ending).length();
+                    // a line as wide as the terminal wraps, and a wrapped line cannot be rewritten
+                    if (length < terminal.columns())
+                        return task + " [" + bar(done, bar) + "] " + text(done, some, ending);
+                }
+        }
+        String count = text(done, List.of(), "");
+        return count.substring(0, Math.min(count.length(), Math.max(0, terminal.columns() - 1)));
     }
 
-    private String figures(long done, String details, String left) {
-        return Stream.of(done + "/" + total, details, left)
+    private String bar(long done, int width) {
+        int filled = (int) Math.min(width, width * done / total);
+        String bar = "#".repeat(filled) + ".".repeat(width - filled);
+        return terminal.color() ? GREEN + bar + RESET : bar;
+    }
+
+    private String text(long done, List<String> figures, String left) {
+        return Stream.of(Stream.of(done + "/" + total), figures.stream(), Stream.of(left))
+                .flatMap(part -> part)
                 .filter(figure -> !figure.isEmpty())
                 .collect(Collectors.joining("  "));
     }
 
-    private String timeLeft(long done, long now) {
-        if (done <= firstDone) return "";
-        double nanosPerStep = (double) (now - firstNanos) / (done - firstDone);
+    private String timeLeft(long done, long nanos) {
+        Mark oldest = recent.getFirst();
+        if (done <= oldest.done()) return "";
+        double nanosPerStep = (double) (nanos - oldest.nanos()) / (done - oldest.done());
         return time((long) (nanosPerStep * (total - done))) + " left";
     }
 

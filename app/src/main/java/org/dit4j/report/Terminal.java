@@ -25,6 +25,12 @@ public record Terminal(boolean interactive, boolean color, int columns) {
         return of(interactive, columns == null || columns == 0 ? DEFAULT_COLUMNS : columns, System.getenv());
     }
 
+    /** What standard output is connected to, on Linux; elsewhere it counts as a file. The launcher's width is that of the same window. */
+    public static Terminal ofStandardOutput() {
+        int columns = Integer.getInteger("dit.columns", 0);
+        return of(isTerminal(Path.of("/proc/self/fd/1")), columns == 0 ? DEFAULT_COLUMNS : columns, System.getenv());
+    }
+
     /** <a href="https://no-color.org">NO_COLOR</a>, if set to anything, takes the colour away; so does a dumb terminal. */
     static Terminal of(boolean interactive, int columns, Map<String, String> environment) {
         boolean dumb = "dumb".equals(environment.get("TERM"));

@@ -113,7 +113,7 @@ class ContinueTest {
         assertTrue(absent.err().contains("no such folder; give the folder of a run"), absent.err());
         CommandRun empty = CommandRun.of("verify", results.toString());
         assertEquals(5, empty.exitCode());
-        assertEquals("dit: " + results + " has no checkpoint\n", empty.err());
+        assertEquals("dit: " + results + " has no checkpoint; give the folder of a run\n", empty.err());
     }
 
     @ParameterizedTest

@@ -71,7 +71,7 @@ class EncodeTest {
         AutoencoderKlConfig config = new AutoencoderKlConfig(
                 3, 3, 4, List.of(4, 8), 1, 2, SIDE, false, true, true, LatentScaling.STABLE_DIFFUSION);
         torch.manual_seed(seed);
-        try (AutoencoderKl codec = new AutoencoderKl(config)) {
+        try (AutoencoderKl codec = config.network()) {
             VaeCheckpoint.write(folder.resolve(name), codec);
         }
         return folder.resolve(name);

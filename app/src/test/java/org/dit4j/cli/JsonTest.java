@@ -36,8 +36,9 @@ class JsonTest {
         idx = TestFiles.idx(folder.resolve("idx"), 8, 8, 8, 2);
         vae = folder.resolve("vae");
         torch.manual_seed(1);
-        try (AutoencoderKl codec = new AutoencoderKl(new AutoencoderKlConfig(
-                3, 3, 4, List.of(4, 8), 1, 2, 8, false, true, true, LatentScaling.STABLE_DIFFUSION))) {
+        try (AutoencoderKl codec = new AutoencoderKlConfig(
+                        3, 3, 4, List.of(4, 8), 1, 2, 8, false, true, true, LatentScaling.STABLE_DIFFUSION)
+                .network()) {
             VaeCheckpoint.write(vae, codec);
         }
     }
@@ -48,18 +49,20 @@ class JsonTest {
             value = {
                 "train --results-dir=$ --sample-every=0 | run,steps,loss,checkpoint,sample",
                 "train --results-dir=$ --dry-run | data,model,parameters,begins,config,estimate",
-                "demo --results-dir=$ --rows=1 --sample-every=0 | run,steps,loss,checkpoint,sample,grid,columns,curve",
+                "demo --results-dir=$ --rows=1 --sample-every=0 | run,steps,loss,checkpoint,sample,grid,columns,curves",
                 "sample --ckpt=$RUN --out=$ --class=star --num-sampling-steps=ddim2 --device=cpu | grid,pictures,parameters",
                 "encode --data-path=$IDX --image-size=8 --vae=$VAE --out=$ --device=cpu | latents,images,classes,channels,height,width,broken",
                 "inspect $RUN | guess,format,model,profile,classes,weights,files,numel,metadata,tensors",
                 "convert $RUN $.safetensors | written,format,model,parameters",
                 "verify $RUN |",
                 "info --model=DiT-S/8 | models",
+                "runs --results-dir=$RESULTS | runs",
                 "bench --model=DiT-S/8 --batch=1 --iters=1 --repeats=1 --device=cpu | mode,model,batch,precision,device,ms,spread,images_per_s",
                 "doctor --results-dir=$ | works,checks,seconds",
             })
     void eachReportIsOneObject(String command, String keys, @TempDir Path out) throws IOException {
         String filled = command.replace("$RUN", run.toString())
+                .replace("$RESULTS", folder.resolve("results").toString())
                 .replace("$IDX", idx.toString())
                 .replace("$VAE", vae.toString())
                 .replace("$", out.resolve("out").toString());

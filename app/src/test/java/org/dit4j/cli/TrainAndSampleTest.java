@@ -52,7 +52,8 @@ class TrainAndSampleTest {
         for (String file : List.of(
                 "config.yaml",
                 "log.txt",
-                "loss.png",
+                "curves.png",
+                "README.md",
                 "checkpoints/LATEST",
                 "checkpoints/step-0000003/ema.safetensors",
                 "samples/step-0000002.png",

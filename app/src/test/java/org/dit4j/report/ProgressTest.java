@@ -68,11 +68,60 @@ class ProgressTest {
     void aLineNeverWraps() {
         for (int columns = 1; columns < 80; columns++) {
             Progress progress = progress(new Terminal(true, false, columns), 10);
-            progress.update(3, "loss 0.123456  gradient norm 0.1234  310 images/s");
+            progress.update(3, "loss 0.1234", "310 images/s", "grad 0.52", "lr 1e-4");
             String line = written.toString().replace("\r\u001b[K", "");
             assertTrue(line.length() < Math.max(columns, 1), columns + " columns: " + line);
             written.getBuffer().setLength(0);
         }
+    }
+
+    @Test
+    void aNarrowLineLeavesOutTheLastFiguresAndCutsNone() {
+        Map<Integer, String> expected = Map.of(
+                100, "train [######..............] 3/10  loss 0.1234  310 images/s  grad 0.52  0:07 left",
+                74, "train [###.......] 3/10  loss 0.1234  310 images/s  grad 0.52  0:07 left",
+                62, "train [###.......] 3/10  loss 0.1234  310 images/s  0:07 left",
+                48, "train [###.......] 3/10  loss 0.1234  0:07 left",
+                40, "train [######..............] 3/10  0:07 left",
+                30, "train [###.......] 3/10",
+                20, "3/10",
+                3, "3/");
+        expected.forEach((columns, line) -> {
+            nanos = 0;
+            Progress progress = progress(new Terminal(true, false, columns), 10);
+            progress.update(1, "loss 0.1234");
+            seconds(2);
+            written.getBuffer().setLength(0);
+            progress.update(3, "loss 0.1234", "310 images/s", "grad 0.52");
+            assertEquals("\r\u001b[K" + line, written.toString());
+        });
+    }
+
+    @Test
+    void colourTakesNoRoom() {
+        Progress progress = progress(new Terminal(true, true, 47), 10);
+        progress.update(3, "loss 0.1234");
+        assertEquals("\r\u001b[Ktrain [\u001b[32m######..............\u001b[0m] 3/10  loss 0.1234", written.toString());
+    }
+
+    @Test
+    void timeLeftFollowsTheRecentStepsAndNotWhatWasDoneBetweenThem() {
+        try (Progress progress = progress(PIPE, 1000)) {
+            for (int step = 1; step <= 100; step++) {
+                progress.update(step);
+                seconds(20);
+            }
+            for (int step = 101; step <= 400; step++) {
+                progress.update(step);
+                seconds(1);
+                if (step % 50 == 0) {
+                    seconds(500); // a grid of samples
+                    progress.paused(500_000_000_000L);
+                }
+            }
+        }
+        assertTrue(
+                written.toString().endsWith("train 400/1000  10:00 left" + System.lineSeparator()), written.toString());
     }
 
     @Test

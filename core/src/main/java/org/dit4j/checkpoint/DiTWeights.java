@@ -35,6 +35,8 @@ public final class DiTWeights {
     private final Description description;
     private final Reader reader;
     private final Optional<Path> vae;
+    /** Whether what is read is another network's own memory. */
+    private final boolean shared;
 
     /**
      * @param path for messages
@@ -44,7 +46,7 @@ public final class DiTWeights {
      */
     DiTWeights(Path path, Description description, Map<String, List<Long>> shapes, Reader reader, Optional<Path> vae)
             throws FormatException {
-        this(description, reader, vae);
+        this(description, reader, vae, false);
         try {
             DiTShapes.requireFit(description.model(), shapes);
         } catch (IllegalArgumentException e) {
@@ -52,10 +54,11 @@ public final class DiTWeights {
         }
     }
 
-    private DiTWeights(Description description, Reader reader, Optional<Path> vae) {
+    private DiTWeights(Description description, Reader reader, Optional<Path> vae, boolean shared) {
         this.description = description;
         this.reader = reader;
         this.vae = vae;
+        this.shared = shared;
     }
 
     /** The weights of a network, which stays the caller's, trained on the published diffusion. */
@@ -78,7 +81,7 @@ public final class DiTWeights {
                 network.profile(),
                 DdimSchedule.PUBLISHED,
                 Optional.empty());
-        return new DiTWeights(description, () -> StateDict.of(network), Optional.empty());
+        return new DiTWeights(description, () -> StateDict.of(network), Optional.empty(), true);
     }
 
     /** The model, its classes, and how the weights came about. */
@@ -101,7 +104,7 @@ public final class DiTWeights {
 
     /** The same following another code's arithmetic. */
     DiTWeights withProfile(Profile profile) {
-        return new DiTWeights(description.withProfile(profile), reader, vae);
+        return new DiTWeights(description.withProfile(profile), reader, vae, shared);
     }
 
     /** The same rounded to another dtype. */
@@ -113,18 +116,16 @@ public final class DiTWeights {
                     tensors.replaceAll((name, tensor) -> tensor.to(dtype));
                     return tensors;
                 },
-                vae);
+                vae,
+                shared);
     }
 
     /** A network with these weights in float32, on the CPU. Call it outside any step's scope; the caller closes the network. */
     public DiT open() throws IOException {
-        DiT network = description.model().network(description.profile());
         try (TensorScope scope = new TensorScope()) {
-            StateDict.load(network, read());
-            return network;
-        } catch (IOException | RuntimeException e) {
-            network.close();
-            throw e;
+            Map<String, Tensor> tensors = read();
+            if (shared) tensors.replaceAll((name, tensor) -> tensor.clone());
+            return TensorScope.detached(description.model().network(description.profile(), tensors));
         }
     }
 }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
@@ -18,7 +19,7 @@ import org.dit4j.torch.TensorScope;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.AutoencoderKlConfig;
 import org.dit4j.vae.LatentCodec;
-import org.dit4j.vae.TinyAutoencoder;
+import org.dit4j.vae.TinyAutoencoderConfig;
 
 /** Opens autoencoders as they are published, and writes them as diffusers does. */
 public final class VaeCheckpoint {
@@ -114,9 +115,7 @@ public final class VaeCheckpoint {
         TensorFile tensors = TensorFile.of(file, Weights.EMA);
         Map<String, String> names = VaeKeyNames.current(tensors.entries().keySet());
         AutoencoderKlConfig config = requireFits(file, tensors, names, given, whole);
-        AutoencoderKl codec = new AutoencoderKl(config);
-        load(file, tensors, codec, names);
-        return codec;
+        return load(file, tensors, names, config::network);
     }
 
     /** Before anything is made of a size that the configuration says: the weights must be of that size. */
@@ -148,11 +147,10 @@ public final class VaeCheckpoint {
             throw new FormatException(config, e.getMessage(), e);
         }
         TensorFile tensors = TensorFile.of(file, Weights.EMA);
-        TinyAutoencoder codec = new TinyAutoencoder(tinyChannels(file, tensors, "encoder.layers.14.weight"));
+        TinyAutoencoderConfig tiny = tinyConfig(file, tensors, "encoder.layers.14.weight");
         Map<String, String> names =
                 tensors.entries().keySet().stream().collect(Collectors.toMap(name -> name, name -> name));
-        load(file, tensors, codec, names);
-        return codec;
+        return load(file, tensors, names, tiny::network);
     }
 
     private static LatentCodec openTaesd(Path folder) throws IOException {
@@ -161,30 +159,30 @@ public final class VaeCheckpoint {
             if (!Files.exists(file))
                 throw new NoSuchFileException(
                         file.toString(), null, "TAESD is a pair of files, and this one is absent");
-        TinyAutoencoder codec =
-                new TinyAutoencoder(tinyChannels(encoder, TensorFile.of(encoder, Weights.EMA), "14.weight"));
+        TinyAutoencoderConfig config = tinyConfig(encoder, TensorFile.of(encoder, Weights.EMA), "14.weight");
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = new LinkedHashMap<>();
             Safetensors.read(encoder)
                     .forEach((name, tensor) -> tensors.put(VaeKeyNames.currentTiny(name, false), tensor));
             Safetensors.read(decoder)
                     .forEach((name, tensor) -> tensors.put(VaeKeyNames.currentTiny(name, true), tensor));
-            fill(folder, codec, tensors);
+            return filled(folder, tensors, config::network);
         }
-        return codec;
     }
 
-    private static int tinyChannels(Path file, TensorFile tensors, String key) throws FormatException {
+    private static TinyAutoencoderConfig tinyConfig(Path file, TensorFile tensors, String key) throws FormatException {
         TensorFile.Entry entry = tensors.entries().get(key);
         if (entry == null
                 || entry.shape().size() != 4
                 || entry.shape().get(0) < 1
                 || entry.shape().get(0) > 1024)
             throw new FormatException(file, key + " is missing or out of shape; this is no TAESD");
-        return entry.shape().get(0).intValue();
+        return new TinyAutoencoderConfig(entry.shape().get(0).intValue());
     }
 
-    private static void load(Path file, TensorFile source, Module codec, Map<String, String> names) throws IOException {
+    private static <C extends Module> C load(
+            Path file, TensorFile source, Map<String, String> names, Function<Map<String, Tensor>, C> codec)
+            throws IOException {
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = new LinkedHashMap<>();
             // only these: the rest of a Stable Diffusion is gigabytes
@@ -194,15 +192,16 @@ public final class VaeCheckpoint {
                 boolean convolution = name.contains(".attentions.0.to_") && tensor.dim() == 4;
                 tensors.put(name, convolution ? tensor.flatten(1, 3) : tensor);
             });
-            fill(file, codec, tensors);
+            return filled(file, tensors, codec);
         }
     }
 
-    private static void fill(Path file, Module codec, Map<String, Tensor> tensors) throws FormatException {
+    /** Belongs to the caller, whatever scopes are open. */
+    private static <C extends Module> C filled(
+            Path file, Map<String, Tensor> tensors, Function<Map<String, Tensor>, C> codec) throws FormatException {
         try {
-            StateDict.load(codec, tensors);
+            return TensorScope.detached(codec.apply(tensors));
         } catch (IllegalArgumentException e) {
-            codec.close();
             throw new FormatException(file, e.getMessage(), e);
         }
     }

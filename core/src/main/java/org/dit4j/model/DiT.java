@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.dit4j.torch.Layers;
 import org.dit4j.torch.ModuleArray;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
@@ -53,7 +54,7 @@ public final class DiT extends Module {
                             d,
                             (long) p * p * config.outChannels(),
                             !config.block().conditionsByTokens()));
-            initialise();
+            if (!Layers.getTheirWeights()) initialise();
         } finally {
             layers.suspend();
         }

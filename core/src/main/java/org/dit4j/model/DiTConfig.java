@@ -4,7 +4,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import org.bytedeco.pytorch.Tensor;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Layers;
 
 /**
  * What fixes a DiT's parameters (Peebles and Xie 2023, table 1).
@@ -258,6 +260,16 @@ public record DiTConfig(
      */
     public DiT network(Profile profile) {
         return new DiT(this, profile);
+    }
+
+    /**
+     * A network that takes over weights, on the CPU, in float32; nobody else may change them then. The caller closes it.
+     *
+     * @param weights every parameter by its published name
+     * @throws IllegalArgumentException as {@link #network(Profile)}; and naming every missing and unexpected weight and every wrong shape
+     */
+    public DiT network(Profile profile, Map<String, Tensor> weights) {
+        return Layers.withWeights(weights, () -> new DiT(this, profile));
     }
 
     /** T, the number of image tokens. */

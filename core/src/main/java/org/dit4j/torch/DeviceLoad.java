@@ -18,7 +18,7 @@ public final class DeviceLoad {
     }
 
     /** Seconds that {@link #peak} takes at most on a device that is free, but for the first use of the device. */
-    public static final double PEAK_SECONDS = 0.3;
+    public static final double PEAK_SECONDS = 0.15;
 
     private static final int CPU_SIZE = 1024, CUDA_SIZE = 4096, FEWEST = 3;
     private static final Path STATUS = Path.of("/proc/self/status");

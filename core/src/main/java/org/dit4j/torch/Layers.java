@@ -1,5 +1,7 @@
 package org.dit4j.torch;
 
+import java.util.Map;
+import java.util.function.Supplier;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Conv2dOptions;
@@ -8,6 +10,8 @@ import org.bytedeco.pytorch.GroupNormImpl;
 import org.bytedeco.pytorch.GroupNormOptions;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.LinearOptions;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.Tensor;
 
 /** LibTorch's layers without their mutable option objects. Make them outside any step's scope. */
 public final class Layers {
@@ -15,7 +19,47 @@ public final class Layers {
         Backend.configure();
     }
 
+    private static final ThreadLocal<Boolean> WITHOUT_WEIGHTS = ThreadLocal.withInitial(() -> false);
+
     private Layers() {}
+
+    /**
+     * A network whose weights come from elsewhere: what {@code make} builds on this thread is not initialised, which for a large network
+     * takes longer than reading it, and takes over {@code weights}, which nobody else may change then. Those that share memory, or are not
+     * of the layers' dtype, are copied.
+     *
+     * @param make builds on the CPU
+     * @param weights every parameter by name, on the CPU
+     * @throws IllegalArgumentException naming every missing and unexpected key and every wrong shape
+     */
+    public static <M extends Module> M withWeights(Map<String, Tensor> weights, Supplier<M> make) {
+        WITHOUT_WEIGHTS.set(true);
+        M network;
+        try {
+            network = make.get();
+        } finally {
+            WITHOUT_WEIGHTS.remove();
+        }
+        try {
+            StateDict.adopt(network, weights);
+            return network;
+        } catch (RuntimeException e) {
+            network.close();
+            throw e;
+        }
+    }
+
+    /** Whether what is built now need not be initialised. */
+    public static boolean getTheirWeights() {
+        return WITHOUT_WEIGHTS.get();
+    }
+
+    /** Memory for a parameter; LibTorch's layers have no constructor that leaves it as it is, but small ones are made at once. */
+    private static void reshape(Tensor parameter, long... shape) {
+        try (TensorScope scope = new TensorScope()) {
+            parameter.set_data(Tensors.empty(Tensors.dtype(parameter), shape));
+        }
+    }
 
     /** (…, in) → (…, out). */
     public static LinearImpl linear(long in, long out, boolean bias) {
@@ -23,7 +67,15 @@ public final class Layers {
         return TensorScope.local(() -> {
             LinearOptions options = new LinearOptions(in, out);
             options.bias().put(bias);
-            return new LinearImpl(options);
+            if (!getTheirWeights()) return new LinearImpl(options);
+            options.in_features().put(1);
+            options.out_features().put(1);
+            LinearImpl layer = new LinearImpl(options);
+            layer.options().in_features().put(in);
+            layer.options().out_features().put(out);
+            reshape(layer.weight(), out, in);
+            if (bias) reshape(layer.bias(), out);
+            return layer;
         });
     }
 
@@ -40,14 +92,23 @@ public final class Layers {
             options.stride().put(new LongPointer(stride, stride));
             options.padding().put(new LongPointer(padding, padding));
             options.bias().put(bias);
-            return new Conv2dImpl(options);
+            if (!getTheirWeights()) return new Conv2dImpl(options);
+            options.in_channels().put(1);
+            options.out_channels().put(1);
+            Conv2dImpl layer = new Conv2dImpl(options);
+            reshape(layer.weight(), out, in, kernel, kernel);
+            if (bias) reshape(layer.bias(), out);
+            return layer;
         });
     }
 
     /** int64 indices below {@code rows} → rows of {@code width} numbers. */
     public static EmbeddingImpl embedding(long rows, long width) {
         Backend.load();
-        return new EmbeddingImpl(rows, width);
+        if (!getTheirWeights()) return new EmbeddingImpl(rows, width);
+        EmbeddingImpl layer = new EmbeddingImpl(1, 1);
+        reshape(layer.weight(), rows, width);
+        return layer;
     }
 
     /** (N, channels, …) of the same shape, normalised over groups of channels, with a scale and a shift per channel. */

@@ -2,9 +2,11 @@ package org.dit4j.torch;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.StringTensorDict;
@@ -46,6 +48,33 @@ public final class StateDict {
             Map<String, Tensor> target = of(module);
             requireSameKeys(target, source);
             target.forEach((key, tensor) -> tensor.copy_(source.get(key)));
+        }
+    }
+
+    /**
+     * Makes {@code source} the module's parameters, on the CPU, in the module's dtype. A tensor that has this dtype, is contiguous and alone in its
+     * memory is taken as it is; any other is copied.
+     *
+     * @throws IllegalArgumentException as {@link #load}; nothing is changed then
+     */
+    static void adopt(Module module, Map<String, Tensor> source) {
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Map<String, Tensor> target = of(module);
+            requireSameKeys(target, source);
+            Set<Long> taken = new HashSet<>();
+            target.forEach((key, tensor) -> {
+                Tensor given = source.get(key).detach();
+                boolean alone = given.is_contiguous()
+                        && given.storage().nbytes() == given.nbytes()
+                        && Tensors.dtype(given) == Tensors.dtype(tensor)
+                        && taken.add(given.data_ptr().address());
+                tensor.set_data(
+                        alone
+                                ? given
+                                : Tensors.empty(Tensors.dtype(tensor), given.shape())
+                                        .copy_(given));
+            });
         }
     }
 

@@ -83,25 +83,27 @@ public record RunFolder(Path path) {
      * is there any more.
      */
     public static Optional<RunFolder> find(Path results, RunIdentity identity, Origin origin) throws IOException {
-        if (!Files.isDirectory(results)) return Optional.empty();
-        List<Path> newestFirst = entries(results).stream()
-                .filter(path -> number(path) >= 0)
-                .sorted(Comparator.comparingInt(RunFolder::number).reversed())
-                .toList();
-        for (Path path : newestFirst) {
-            RunFolder folder = new RunFolder(path);
-            boolean described = Files.exists(path.resolve(IDENTITY)); // the folder may be of another program
-            if (!described) continue;
+        for (RunFolder folder : all(results)) {
             RunIdentity run = folder.identity();
             if (!run.equals(identity.withOriginOf(run)) || !origin.hasNameOf(run)) continue;
             if (origin.isUnchangedSince(run)) return Optional.of(folder);
             LOGGER.warn(
                     "{} is not the file any more that {} began with; that run goes on with --resume {}",
                     origin.path().orElseThrow(),
-                    path,
-                    path);
+                    folder.path,
+                    folder.path);
         }
         return Optional.empty();
+    }
+
+    /** The runs in {@code results}, newest first; folders of other programs are left out, and there may be no such folder. */
+    public static List<RunFolder> all(Path results) throws IOException {
+        if (!Files.isDirectory(results)) return List.of();
+        return entries(results).stream()
+                .filter(path -> number(path) >= 0 && Files.exists(path.resolve(IDENTITY)))
+                .sorted(Comparator.comparingInt(RunFolder::number).reversed())
+                .map(RunFolder::new)
+                .toList();
     }
 
     private static int next(Path results) throws IOException {
@@ -148,6 +150,11 @@ public record RunFolder(Path path) {
         return path.resolve("samples");
     }
 
+    /** The grid that was drawn after a step. */
+    public Path samples(long step) {
+        return samples().resolve(String.format("step-%07d.png", step));
+    }
+
     /** The log, in the published format. */
     public Path log() {
         return path.resolve("log.txt");
@@ -156,6 +163,11 @@ public record RunFolder(Path path) {
     /** The metrics, one JSON object on each line. */
     public Path metrics() {
         return path.resolve("metrics.jsonl");
+    }
+
+    /** The losses on data that are not trained on, one JSON object on each line; only where there are such data. */
+    public Path validation() {
+        return path.resolve("validation.jsonl");
     }
 
     /** The resolved configuration, a recipe that starts the same run again. */

@@ -39,6 +39,7 @@ public final class Trainer implements AutoCloseable {
     private final AdamW optimizer;
     private final Ema ema;
     private final TrainingPass pass;
+    private final TrainingPass averagedPass;
     private final BatchLoader loader;
     private final Tally tally;
 
@@ -68,6 +69,8 @@ public final class Trainer implements AutoCloseable {
         emaNetwork = averaged(ema.average());
         pass = TrainingPass.of(
                 network, config.bf16(), config.recompute(), device.type().intern());
+        averagedPass =
+                TrainingPass.of(emaNetwork, config.bf16(), false, device.type().intern());
         loader = new BatchLoader(
                 dataset,
                 LoaderConfig.of(config.seed(), config.microBatchSize())
@@ -132,7 +135,8 @@ public final class Trainer implements AutoCloseable {
                     model.inputWidth()));
         if (model.numClasses() > 0 && dataset.classNames().size() > model.numClasses())
             throw new IllegalArgumentException(
-                    "the data have " + dataset.classNames().size() + " classes, the model " + model.numClasses());
+                    "the data have " + dataset.classNames().size() + " classes, the model " + model.numClasses()
+                            + "; it needs at least as many");
     }
 
     private DiT onDevice(DiT network) {
@@ -253,6 +257,12 @@ public final class Trainer implements AutoCloseable {
         return counts.lossSum() / counts.lossSteps();
     }
 
+    /** As {@link #drainMeanLoss}, but the next call says it of the same steps, and those that come. */
+    double readMeanLoss() {
+        counts = tally.read();
+        return counts.lossSum() / counts.lossSteps();
+    }
+
     /** How many steps of the run were skipped because their loss or gradients were not finite, as of {@link #drainMeanLoss}. */
     public long skippedSteps() {
         return (long) counts.skippedSteps();
@@ -281,6 +291,15 @@ public final class Trainer implements AutoCloseable {
         trainedImages = restoredImages;
         tally.restore(restored);
         counts = restored;
+    }
+
+    /** The averaged network's prediction in float32, without a graph, in the precision of the training. */
+    Tensor predictAveraged(Tensor xt, Tensor timesteps, Tensor labels) {
+        return averagedPass.forward(xt, timesteps, labels);
+    }
+
+    Tensor onDevice(Tensor tensor) {
+        return Tensors.to(tensor, device);
     }
 
     /** Waits until the device has done what it was given. */

@@ -1,6 +1,9 @@
 package org.dit4j.train;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import java.time.DateTimeException;
 import java.time.Instant;
+import java.util.Optional;
 
 /**
  * What one log says of a run, as {@code metrics.jsonl} has it. All but {@code time} is a function of the configuration.
@@ -34,4 +37,37 @@ public record TrainingLog(
      */
     public record Time(
             Instant at, double stepsPerSecond, double imagesPerSecond, double percentOfPeak, long memoryBytes) {}
+
+    /** Of a line of {@code metrics.jsonl}; nothing if it is none. */
+    public static Optional<TrainingLog> of(JsonNode line) {
+        if (!line.path("step").isNumber()) return Optional.empty();
+        JsonNode time = line.path("time");
+        return Optional.of(new TrainingLog(
+                line.path("step").asLong(),
+                line.path("images").asLong(),
+                number(line.path("loss")),
+                number(line.path("gradient_norm")),
+                number(line.path("learning_rate")),
+                line.path("skipped_steps").asLong(),
+                line.path("spike").asBoolean(),
+                new Time(
+                        instant(time.path("at")),
+                        number(time.path("steps_per_second")),
+                        number(time.path("images_per_second")),
+                        number(time.path("percent_of_peak")),
+                        time.path("memory_bytes").asLong())));
+    }
+
+    /** NaN where there is none: JSON has no number for it. */
+    static double number(JsonNode value) {
+        return value.isNumber() ? value.asDouble() : Double.NaN;
+    }
+
+    static Instant instant(JsonNode value) {
+        try {
+            return Instant.parse(value.asText());
+        } catch (DateTimeException e) {
+            return Instant.EPOCH; // edited by somebody
+        }
+    }
 }

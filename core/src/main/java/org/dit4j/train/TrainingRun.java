@@ -40,15 +40,31 @@ public final class TrainingRun implements AutoCloseable {
      *
      * @param logEvery 100 as published
      * @param ckptEvery 50,000 as published; the last step always leaves a checkpoint
-     * @param sampleEvery 0 is never
+     * @param sampleEvery 0 is never; {@link #AUTO}
+     * @param evalEvery how often to validate, if there are data for it; 0 is never; {@link #AUTO}
      */
-    public record Cadence(int logEvery, int ckptEvery, int sampleEvery) {
+    public record Cadence(int logEvery, int ckptEvery, int sampleEvery, int evalEvery) {
+        /**
+         * With the first log, and then with a log as often as samples and validation together take at most 5% of the wall
+         * time; at the end too. A run so short that the first and the last alone take more has these two.
+         */
+        public static final int AUTO = -1;
+
         public Cadence {
-            if (logEvery < 1 || ckptEvery < 1 || sampleEvery < 0)
+            if (logEvery < 1 || ckptEvery < 1 || sampleEvery < AUTO || evalEvery < AUTO)
                 throw new IllegalArgumentException("log every " + logEvery + ", checkpoint every " + ckptEvery
-                        + ", sample every " + sampleEvery + " steps: the first two are at least 1, the last 0 or more");
+                        + ", sample every " + sampleEvery + ", validate every " + evalEvery
+                        + " steps: the first two are at least 1, the others 0 or more, or -1 for AUTO");
+        }
+
+        /** As often validation as samples. */
+        public Cadence(int logEvery, int ckptEvery, int sampleEvery) {
+            this(logEvery, ckptEvery, sampleEvery, sampleEvery);
         }
     }
+
+    /** Of the wall time, for what comes at the cadence {@link Cadence#AUTO}. */
+    static final double MAX_SHARE = 0.05;
 
     /** What to do when a checkpoint cannot be written, for example because the disk is full. The last one must be written. */
     public enum OnSaveFailure {
@@ -90,12 +106,17 @@ public final class TrainingRun implements AutoCloseable {
     private final Safety safety;
     private final Trainer trainer;
     private final MetricsLog metrics;
+    private final Optional<Validation> validation;
+    private final ValidationLog validationLog;
     private final Snapshot snapshot;
     private final Speed speed;
     private final ExecutorService writer = Executors.newSingleThreadExecutor(TrainingRun::writerThread);
     /** The checkpoint that is being written, or null. */
     private Future<Path> saving;
 
+    private final long epochSize;
+    /** The epoch of the next step, once the log says it; −1 before. */
+    private long epoch = -1;
     /** Of a run that has no checkpoint yet: what it begins with. */
     private final List<String> origin;
 
@@ -116,6 +137,9 @@ public final class TrainingRun implements AutoCloseable {
             Safety safety,
             Trainer trainer,
             MetricsLog metrics,
+            Optional<Validation> validation,
+            ValidationLog validationLog,
+            long epochSize,
             Snapshot snapshot,
             List<String> origin) {
         this.origin = origin;
@@ -126,7 +150,10 @@ public final class TrainingRun implements AutoCloseable {
         this.safety = safety;
         this.trainer = trainer;
         this.metrics = metrics;
+        this.validation = validation;
+        this.validationLog = validationLog;
         this.snapshot = snapshot;
+        this.epochSize = epochSize;
         speed = new Speed(trainer.config(), trainer.device());
     }
 
@@ -152,11 +179,32 @@ public final class TrainingRun implements AutoCloseable {
             Cadence cadence,
             Safety safety)
             throws IOException {
+        return open(folder, config, diffusion, dataset, Optional.empty(), cadence, safety);
+    }
+
+    /**
+     * As {@link #open(RunFolder, TrainConfig, GaussianDiffusion, Dataset, Cadence, Safety)}, with data to validate on, which change nothing
+     * in the training.
+     *
+     * @throws IllegalArgumentException also if the model takes other pictures than these data, or they have other classes than those that
+     *     are trained on
+     */
+    public static TrainingRun open(
+            RunFolder folder,
+            TrainConfig config,
+            GaussianDiffusion diffusion,
+            Dataset dataset,
+            Optional<Validation> validation,
+            Cadence cadence,
+            Safety safety)
+            throws IOException {
+        if (validation.isPresent())
+            requireSameKind(config, dataset, validation.get().data());
         RunIdentity former = folder.identity();
         RunIdentity identity = RunIdentity.of(config, diffusion, dataset).withOriginOf(former);
         if (!identity.values().get("model").equals(former.values().get("model")))
-            throw new IllegalArgumentException(
-                    folder.path() + " trains another model: " + String.join("; ", identity.differences(former)));
+            throw new IllegalArgumentException(folder.path() + " trains another model: "
+                    + String.join("; ", identity.differences(former)) + "; begin another run with --resume never");
         List<AutoCloseable> opened = new ArrayList<>();
         try {
             RunLock lock = RunLock.take(folder);
@@ -187,14 +235,34 @@ public final class TrainingRun implements AutoCloseable {
                     safety,
                     trainer,
                     metrics,
+                    validation,
+                    new ValidationLog(folder.validation(), trainer.steps()),
+                    dataset.size(),
                     new Snapshot(trainer, classNames, dataset.latents()),
                     initial.notes());
-            run.start(checkpoint, damage, identity.differences(former));
+            run.start(checkpoint, damage, identity.differences(former), dataset);
             return run;
         } catch (IOException | RuntimeException e) {
             for (int i = opened.size() - 1; i >= 0; i--) close(opened.get(i), e);
             throw e;
         }
+    }
+
+    private static void requireSameKind(TrainConfig config, Dataset dataset, Dataset validation) {
+        Trainer.requireFits(config, validation);
+        if (config.model().numClasses() > 0 && !validation.classNames().equals(dataset.classNames()))
+            throw new IllegalArgumentException("the classes to validate on, " + validation.classNames()
+                    + ", are not those to train on, " + dataset.classNames());
+        if (!encoding(validation).equals(encoding(dataset)))
+            throw new IllegalArgumentException(
+                    "what to validate on is " + encoding(validation) + ", what to train on is " + encoding(dataset));
+    }
+
+    private static String encoding(Dataset dataset) {
+        return dataset.latents()
+                .map(latents -> "latents of the encoder " + latents.encoderDigest() + " at scale " + latents.scale()
+                        + " and shift " + latents.shift())
+                .orElse("pictures");
     }
 
     private static void close(AutoCloseable opened, Exception failure) {
@@ -216,7 +284,8 @@ public final class TrainingRun implements AutoCloseable {
         return state;
     }
 
-    private void start(Optional<Path> checkpoint, List<String> damage, List<String> differences) throws IOException {
+    private void start(Optional<Path> checkpoint, List<String> damage, List<String> differences, Dataset dataset)
+            throws IOException {
         for (String line : damage) warn("Skipped a damaged checkpoint: " + line);
         for (String line : differences) warn("Changed " + line);
         savedStep = -1;
@@ -226,10 +295,20 @@ public final class TrainingRun implements AutoCloseable {
             log("Resumed from " + checkpoint.get());
         } else {
             log("Experiment directory created at " + folder.path());
-            log(String.format(
-                    Locale.ROOT, "DiT Parameters: %,d", trainer.config().model().parameters()));
+            log(text("DiT Parameters: %,d", trainer.config().model().parameters()));
             for (String line : origin) log("Origin: " + line);
         }
+        long steps = trainer.config().maxSteps(),
+                images = steps * trainer.config().globalBatchSize();
+        boolean endless = epochSize == Dataset.ENDLESS;
+        log(text("Dataset contains %s images (%s)", endless ? "endless" : text("%,d", epochSize), dataset.describe()));
+        validation.ifPresent(on -> log("Validation on " + on.data().describe()));
+        if (endless) log(text("Training for %,d steps...", steps));
+        else log(text("Training for %,d epochs...", (images + epochSize - 1) / epochSize));
+    }
+
+    private static String text(String format, Object... values) {
+        return String.format(Locale.ROOT, format, values);
     }
 
     /** The trainer, for example to see with how many steps the run begins. */
@@ -247,6 +326,11 @@ public final class TrainingRun implements AutoCloseable {
         return MetricsLog.losses(folder.metrics());
     }
 
+    /** What each validation so far said, those of former processes included. */
+    public List<ValidationLosses> loggedValidations() throws IOException {
+        return ValidationLog.read(folder.validation());
+    }
+
     /** Ends {@link #run} after the step that it is at, with a checkpoint; from any thread. */
     public void stop() {
         stopping = true;
@@ -261,6 +345,15 @@ public final class TrainingRun implements AutoCloseable {
     }
 
     /**
+     * What a log would say now, for who wants to see it more often than it is logged; on the training thread. Waits for the device.
+     *
+     * @param stepsPerSecond as the caller measured it
+     */
+    public TrainingLog sinceLastLog(double stepsPerSecond) {
+        return described(trainer.readMeanLoss(), stepsPerSecond);
+    }
+
+    /**
      * Trains to the last step, until the listener ends it, or {@link #stop} does.
      *
      * @throws DivergedException if losses, gradients or weights are no longer finite and going back did not help
@@ -269,12 +362,15 @@ public final class TrainingRun implements AutoCloseable {
         listener = following;
         for (String message : untold) listener.onMessage(message);
         untold.clear();
+        TimeShare share = new TimeShare(MAX_SHARE, System::nanoTime);
         long maxSteps = trainer.config().maxSteps(), logged = trainer.steps(), since = System.nanoTime();
         for (boolean last = trainer.steps() >= maxSteps; !last; ) {
+            logEpoch();
             trainer.step();
             if (saving != null && saving.isDone()) finishSaving(false);
             last = !listener.onStep(trainer) || trainer.steps() >= maxSteps;
-            if (isDue(cadence.logEvery(), last)) {
+            boolean toLog = isDue(cadence.logEvery(), last);
+            if (toLog) {
                 double loss = trainer.drainMeanLoss(); // waits for the device, so the time is that of finished steps
                 report(loss, (trainer.steps() - logged) * 1e9 / (System.nanoTime() - since));
                 logged = trainer.steps();
@@ -285,27 +381,71 @@ public final class TrainingRun implements AutoCloseable {
                 log("Stopped at step " + trainer.steps());
                 return Ending.STOPPED;
             }
-            if (isDue(cadence.sampleEvery(), last)) since += drawSamples();
+            since += look(toLog && (last || share.isDue()), last, share);
             if (isDue(cadence.ckptEvery(), last)) save(last);
         }
         log("Done!");
         return Ending.FINISHED;
     }
 
+    /**
+     * Validates and draws, where it is time for it; {@code auto} says so where nothing else does. Returns how many nanoseconds it took.
+     */
+    private long look(boolean auto, boolean last, TimeShare share) throws IOException {
+        boolean toValidate = cadence.evalEvery() == Cadence.AUTO ? auto : isDue(cadence.evalEvery(), last);
+        boolean toDraw = cadence.sampleEvery() == Cadence.AUTO ? auto : isDue(cadence.sampleEvery(), last);
+        if (!toValidate && !toDraw) return 0;
+        trainer.synchronize(); // what the device is still at belongs to the steps
+        long start = System.nanoTime();
+        if (auto) share.begin();
+        if (toValidate && validation.isPresent()) validate(validation.get());
+        if (toDraw) listener.onSamples(trainer);
+        if (auto) share.end();
+        return System.nanoTime() - start;
+    }
+
+    private void validate(Validation on) throws IOException {
+        ValidationLosses losses = on.losses(trainer);
+        try {
+            validationLog.add(losses);
+        } catch (IOException e) {
+            if (safety.onSaveFailure() == OnSaveFailure.STOP) throw e;
+            warn("No validation in its log: " + e.getMessage());
+        }
+        log(text("(step=%07d) Validation Loss: %.4f", losses.step(), losses.loss()));
+        listener.onValidation(trainer, losses);
+    }
+
+    /** As published; where a batch begins in one epoch and ends in the next, the line stands before the batch after it. */
+    private void logEpoch() {
+        if (epochSize == Dataset.ENDLESS) return;
+        long now = trainer.trainedImages() / epochSize;
+        if (now == epoch) return;
+        epoch = now;
+        log(text("Beginning epoch %d...", epoch));
+    }
+
     private boolean isDue(int every, boolean last) {
         return every > 0 && (last || trainer.steps() % every == 0);
     }
 
-    /** Returns how many nanoseconds it took. */
-    private long drawSamples() throws IOException {
-        trainer.synchronize(); // what the device is still at belongs to the steps
-        long start = System.nanoTime();
-        listener.onSamples(trainer);
-        return System.nanoTime() - start;
+    private void report(double loss, double stepsPerSecond) throws IOException {
+        TrainingLog log = described(loss, stepsPerSecond);
+        addMetrics(log);
+        log(text(
+                "(step=%07d) Train Loss: %.4f, Train Steps/Sec: %.2f%s",
+                log.step(), loss, stepsPerSecond, log.spike() ? " (spike)" : ""));
+        listener.onLog(trainer, log);
+        if (trainer.skippedInARow() > 0)
+            warn("Skipped " + trainer.skippedInARow() + " steps in a row, " + trainer.skippedSteps()
+                    + " in all: the loss or the gradients were not finite");
+        if (trainer.skippedInARow() >= safety.maxSkippedInARow())
+            rollBack("the loss or the gradients of the last " + trainer.skippedInARow() + " steps up to step "
+                    + trainer.steps() + " are not finite");
     }
 
-    private void report(double loss, double stepsPerSecond) throws IOException {
-        TrainingLog log = new TrainingLog(
+    private TrainingLog described(double loss, double stepsPerSecond) {
+        return new TrainingLog(
                 trainer.steps(),
                 trainer.trainedImages(),
                 loss,
@@ -314,21 +454,6 @@ public final class TrainingRun implements AutoCloseable {
                 trainer.skippedSteps(),
                 metrics.isSpike(loss),
                 speed.at(stepsPerSecond));
-        addMetrics(log);
-        log(String.format(
-                Locale.ROOT,
-                "(step=%07d) Train Loss: %.4f, Train Steps/Sec: %.2f%s",
-                log.step(),
-                loss,
-                stepsPerSecond,
-                log.spike() ? " (spike)" : ""));
-        listener.onLog(trainer, log);
-        if (trainer.skippedInARow() > 0)
-            warn("Skipped " + trainer.skippedInARow() + " steps in a row, " + trainer.skippedSteps()
-                    + " in all: the loss or the gradients were not finite");
-        if (trainer.skippedInARow() >= safety.maxSkippedInARow())
-            rollBack("the loss or the gradients of the last " + trainer.skippedInARow() + " steps up to step "
-                    + trainer.steps() + " are not finite");
     }
 
     /** Goes on from older weights with newer data; the same data would lead to the same end. */

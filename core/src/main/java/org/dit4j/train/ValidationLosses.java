@@ -1,7 +1,10 @@
 package org.dit4j.train;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * The loss of the averaged weights on data that they were not trained on. Items, timesteps and noise are the same each time, so the values
@@ -25,5 +28,20 @@ public record ValidationLosses(
     /** The first timestep of a bucket; of {@code buckets.size()}, the number of timesteps. */
     public int firstTimestep(int bucket) {
         return (bucket * numTimesteps + buckets.size() - 1) / buckets.size();
+    }
+
+    /** Of a line of {@code validation.jsonl}; nothing if it is none. */
+    public static Optional<ValidationLosses> of(JsonNode line) {
+        if (!line.path("step").isNumber() || !line.path("buckets").isArray()) return Optional.empty();
+        List<Double> buckets = new ArrayList<>();
+        line.path("buckets").forEach(bucket -> buckets.add(TrainingLog.number(bucket)));
+        return Optional.of(new ValidationLosses(
+                line.path("step").asLong(),
+                TrainingLog.number(line.path("loss")),
+                buckets,
+                line.path("timesteps").asInt(),
+                line.path("items").asLong(),
+                TrainingLog.instant(line.path("time").path("at")),
+                line.path("time").path("seconds").asDouble()));
     }
 }

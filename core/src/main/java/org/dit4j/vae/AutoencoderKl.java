@@ -21,8 +21,8 @@ public final class AutoencoderKl extends Module implements LatentCodec {
     final Conv2dImpl quantConv; // null where the configuration has none
     private final Conv2dImpl postQuantConv; // null where the configuration has none
 
-    /** On the CPU, in float32, with random weights. Make it outside any step's scope. */
-    public AutoencoderKl(AutoencoderKlConfig config) {
+    /** @see AutoencoderKlConfig#network() */
+    AutoencoderKl(AutoencoderKlConfig config) {
         this.config = config;
         long c = config.latentChannels();
         layers = new TensorScope();

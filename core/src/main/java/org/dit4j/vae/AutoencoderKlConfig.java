@@ -8,7 +8,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.bytedeco.pytorch.Tensor;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Layers;
 
 /**
  * What fixes an {@link AutoencoderKl}.
@@ -89,6 +91,24 @@ public record AutoencoderKlConfig(
     /** Image pixels per latent pixel. */
     public int downsampling() {
         return 1 << blockOutChannels.size() - 1;
+    }
+
+    /**
+     * A codec with random weights, on the CPU, in float32. Make it outside any step's scope; the caller closes it. Codecs are made here and
+     * not by a constructor: {@code new} would touch JavaCPP before its memory limits are set.
+     */
+    public AutoencoderKl network() {
+        return new AutoencoderKl(this);
+    }
+
+    /**
+     * A codec that takes over weights, on the CPU, in float32; nobody else may change them then. The caller closes it.
+     *
+     * @param weights every parameter by its current name in diffusers
+     * @throws IllegalArgumentException naming every missing and unexpected weight and every wrong shape
+     */
+    public AutoencoderKl network(Map<String, Tensor> weights) {
+        return Layers.withWeights(weights, () -> new AutoencoderKl(this));
     }
 
     /**

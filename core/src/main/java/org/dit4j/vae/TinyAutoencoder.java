@@ -29,11 +29,9 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
     private final int latentChannels;
     private final Sequence encoder, decoder;
 
-    /** For latents of {@code latentChannels} channels (4), on the CPU, in float32, with random weights. Make it outside any step's scope. */
-    public TinyAutoencoder(int latentChannels) {
-        if (latentChannels < 1 || latentChannels > 1024)
-            throw new IllegalArgumentException("latentChannels is " + latentChannels + "; from 1 to 1024");
-        this.latentChannels = latentChannels;
+    /** @see TinyAutoencoderConfig#network() */
+    TinyAutoencoder(TinyAutoencoderConfig config) {
+        latentChannels = config.latentChannels();
         layers = new TensorScope();
         try {
             encoder = register_module("encoder", new Sequence());

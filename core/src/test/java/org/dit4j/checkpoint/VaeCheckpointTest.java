@@ -44,7 +44,7 @@ class VaeCheckpointTest {
 
     @BeforeAll
     static void make() {
-        codec = new AutoencoderKl(SMALL);
+        codec = SMALL.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(codec), 3);
         }

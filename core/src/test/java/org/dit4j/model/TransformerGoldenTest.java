@@ -45,26 +45,8 @@ class TransformerGoldenTest {
         return List.of("transformer/p2", "transformer/p4", "transformer/p8").stream();
     }
 
-    static DiTConfig config(String folder) {
-        JsonNode json = Golden.json(folder + "/config.json");
-        int size = json.get("input_size").asInt();
-        return new DiTConfig(
-                size,
-                size,
-                json.get("patch_size").asInt(),
-                json.get("in_channels").asInt(),
-                json.get("hidden_size").asInt(),
-                json.get("depth").asInt(),
-                json.get("num_heads").asInt(),
-                json.path("mlp_ratio").asDouble(4),
-                json.get("num_classes").asInt(),
-                json.path("class_dropout_prob").asDouble(0.1),
-                json.get("learn_sigma").asBoolean(),
-                DiTBlock.Kind.ADALN_ZERO);
-    }
-
     private static DiT network(String folder) {
-        DiT network = config(folder).network();
+        DiT network = Golden.model(folder + "/config.json").network();
         try (TensorScope scope = new TensorScope()) {
             StateDict.load(network, Golden.tensors(folder + "/weights.safetensors"));
         }
@@ -164,7 +146,7 @@ class TransformerGoldenTest {
     @ParameterizedTest
     @MethodSource("smallNetworks")
     void wrongVariantsAreRejected(String folder) {
-        DiTConfig config = config(folder);
+        DiTConfig config = Golden.model(folder + "/config.json");
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             Map<String, Tensor> io = Golden.tensors(folder + "/io.safetensors");

@@ -15,8 +15,6 @@ import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.Moments;
 import org.dit4j.model.DiT;
-import org.dit4j.model.DiTBlock;
-import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
@@ -133,22 +131,7 @@ class SamplingGoldenTest {
     }
 
     private static DiT network(String folder) {
-        JsonNode json = Golden.json(folder + "/config.json");
-        int size = json.get("input_size").asInt();
-        DiT network = new DiTConfig(
-                        size,
-                        size,
-                        json.get("patch_size").asInt(),
-                        json.get("in_channels").asInt(),
-                        json.get("hidden_size").asInt(),
-                        json.get("depth").asInt(),
-                        json.get("num_heads").asInt(),
-                        json.path("mlp_ratio").asDouble(4),
-                        json.get("num_classes").asInt(),
-                        json.path("class_dropout_prob").asDouble(0.1),
-                        json.get("learn_sigma").asBoolean(),
-                        DiTBlock.Kind.ADALN_ZERO)
-                .network();
+        DiT network = Golden.model(folder + "/config.json").network();
         try (TensorScope scope = new TensorScope()) {
             StateDict.load(network, Golden.tensors(folder + "/weights.safetensors"));
         }

@@ -15,7 +15,7 @@ class FirstTouchTest {
 
     /** JavaCPP reads its limits once; its own would end the process at four times the Java heap. */
     @ParameterizedTest
-    @ValueSource(strings = {"network", "file", "scope", "pipeline"})
+    @ValueSource(strings = {"network", "autoencoder", "tiny autoencoder", "file", "scope", "pipeline"})
     void howeverAProgramBeginsJavaCppHasNoLimits(String first) throws Exception {
         Path file = folder.resolve("empty.safetensors");
         Files.write(file, new byte[] {2, 0, 0, 0, 0, 0, 0, 0, '{', '}'});

@@ -41,7 +41,7 @@ import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LatentDistribution;
 import org.dit4j.vae.LatentScaling;
 import org.dit4j.vae.LinearRgb;
-import org.dit4j.vae.TinyAutoencoder;
+import org.dit4j.vae.TinyAutoencoderConfig;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -72,8 +72,8 @@ class LatentEncoderTest {
     }
 
     private static LatentCodec kl(long seed, LatentScaling scaling) {
-        AutoencoderKl made = new AutoencoderKl(
-                new AutoencoderKlConfig(3, 3, 4, List.of(4, 8), 1, 2, SIDE, false, true, true, scaling));
+        AutoencoderKl made =
+                new AutoencoderKlConfig(3, 3, 4, List.of(4, 8), 1, 2, SIDE, false, true, true, scaling).network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(made), seed);
         }
@@ -333,7 +333,7 @@ class LatentEncoderTest {
     @Test
     void picturesThatDoNotFitTheCodecAreRefused() {
         assertThrows(IllegalArgumentException.class, () -> encode(new RandomLatents(3, 15, 16, 2), CONFIG)); // endless
-        try (LatentCodec taesd = new TinyAutoencoder(4)) {
+        try (LatentCodec taesd = new TinyAutoencoderConfig(4).network()) {
             Dataset odd = new OfSize(12);
             IllegalArgumentException thrown = assertThrows(
                     IllegalArgumentException.class,
@@ -384,7 +384,7 @@ class LatentEncoderTest {
 
     @Test
     void aCodecWithoutVarianceGivesMeansOnly() throws IOException {
-        try (LatentCodec taesd = new TinyAutoencoder(4)) {
+        try (LatentCodec taesd = new TinyAutoencoderConfig(4).network()) {
             LatentEncoder.encode(pictures(3), taesd, folder, CONFIG, LatentEncoder.Listener.NONE);
         }
         Safetensors.Header shard = Safetensors.header(folder.resolve("latents-00000.safetensors"));
@@ -410,7 +410,7 @@ class LatentEncoderTest {
 
     @Test
     void tooFewPixelsHaveNoProjection() throws IOException {
-        try (LatentCodec taesd = new TinyAutoencoder(4)) {
+        try (LatentCodec taesd = new TinyAutoencoderConfig(4).network()) {
             LatentEncoder.encode(new OfSize(8), taesd, folder, CONFIG, LatentEncoder.Listener.NONE);
         }
         try (LatentCache cache = LatentCache.open(folder)) {

@@ -32,6 +32,7 @@ final class TinyRun {
     Dataset data = new Glyphs(3, 8);
     long seed = 7;
     int maxSteps = 20, microBatchSize = 4, numWorkers = 0;
+    Optional<Validation> validation = Optional.empty();
     Origin origin = Origin.FRESH;
     TrainingRun.Cadence cadence = new TrainingRun.Cadence(3, 4, 0);
     TrainingRun.Safety safety = TrainingRun.Safety.DEFAULT;
@@ -66,7 +67,7 @@ final class TinyRun {
     }
 
     TrainingRun open() throws IOException {
-        return TrainingRun.open(folder(), config(), GaussianDiffusion.published(), data, cadence, safety);
+        return TrainingRun.open(folder(), config(), GaussianDiffusion.published(), data, validation, cadence, safety);
     }
 
     RunFolder train() throws IOException {

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
@@ -20,7 +19,6 @@ import org.dit4j.diffusion.GaussianDiffusion.LossType;
 import org.dit4j.diffusion.GaussianDiffusion.Prediction;
 import org.dit4j.diffusion.GaussianDiffusion.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
-import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
@@ -94,24 +92,6 @@ class TrainingGoldenTest {
     /** What came of a run: the loss of every step, and the final weights, by name. */
     private record Run(Tensor losses, Map<String, Tensor> weights, Map<String, Tensor> average) {}
 
-    private static DiTConfig model(String folder, boolean learnSigma) {
-        JsonNode json = Golden.json(folder + "/config.json");
-        int size = json.get("input_size").asInt();
-        return new DiTConfig(
-                size,
-                size,
-                json.get("patch_size").asInt(),
-                json.get("in_channels").asInt(),
-                json.get("hidden_size").asInt(),
-                json.get("depth").asInt(),
-                json.get("num_heads").asInt(),
-                json.path("mlp_ratio").asDouble(4),
-                json.get("num_classes").asInt(),
-                json.path("class_dropout_prob").asDouble(0.1),
-                learnSigma,
-                DiTBlock.Kind.ADALN_ZERO);
-    }
-
     private Run train(DiTConfig model, GaussianDiffusion diffusion, Map<String, Tensor> start, Recipe recipe) {
         int numSteps = (int) batches.get("x").size(0),
                 batchSize = (int) batches.get("x").size(1);
@@ -175,7 +155,11 @@ class TrainingGoldenTest {
 
     private Run publishedRun(Recipe recipe) {
         Map<String, Tensor> start = Golden.tensors(recipe.start() + "/weights.safetensors");
-        return train(model(recipe.start(), true), GaussianDiffusion.published(), start, recipe);
+        return train(
+                Golden.model(recipe.start() + "/config.json").withLearnSigma(true),
+                GaussianDiffusion.published(),
+                start,
+                recipe);
     }
 
     @Test
@@ -215,7 +199,7 @@ class TrainingGoldenTest {
 
     @Test
     void theLossOfAFixedVarianceIsRejected() {
-        DiTConfig model = model(recipe.start(), false);
+        DiTConfig model = Golden.model(recipe.start() + "/config.json").withLearnSigma(false);
         Map<String, Tensor> start = Golden.tensors(recipe.start() + "/weights.safetensors");
         // of the last layer, only the rows that predict the noise: the channel is the fastest index of a row
         for (String name : new String[] {"final_layer.linear.weight", "final_layer.linear.bias"}) {

@@ -16,7 +16,9 @@ import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.TrainState;
+import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
+import org.dit4j.data.Subset;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiT;
@@ -36,6 +38,8 @@ class TrainingRunTest {
 
     @TempDir
     Path results;
+
+    private Dataset data = new Glyphs(1, 8);
 
     /** What a listener heard: "log 2", "samples 4". */
     private final List<String> heard = new ArrayList<>();
@@ -58,7 +62,6 @@ class TrainingRunTest {
                 false,
                 false,
                 "cpu");
-        Glyphs data = new Glyphs(1, 8);
         folder = RunFolder.create(results, "DiT-T/4", RunIdentity.of(config, GaussianDiffusion.published(), data));
         return TrainingRun.open(
                 folder, config, GaussianDiffusion.published(), data, cadence, TrainingRun.Safety.DEFAULT);
@@ -113,6 +116,8 @@ class TrainingRunTest {
             List<String> patterns = List.of(
                     time + "Experiment directory created at .*",
                     time + "DiT Parameters: [\\d,]+",
+                    time + "Dataset contains endless images \\(glyphs: endless, .*\\)",
+                    time + "Training for 2 steps\\.\\.\\.",
                     time + "\\(step=0000001\\) " + loss,
                     time + "\\(step=0000002\\) " + loss,
                     time + "Saved checkpoint to .*step-0000002",
@@ -120,6 +125,57 @@ class TrainingRunTest {
             assertEquals(patterns.size(), lines.size());
             for (int i = 0; i < lines.size(); i++) assertTrue(lines.get(i).matches(patterns.get(i)), lines.get(i));
         }
+    }
+
+    @Test
+    void theLogOfFiniteDataCountsEpochs() throws IOException {
+        data = Subset.heldOut(new Glyphs(1, 8), 10, 0);
+        try (TrainingRun run = open(6, new TrainingRun.Cadence(100, 100, 0))) {
+            train(run, step -> true);
+            List<String> lines = Files.readAllLines(folder.log()).stream()
+                    .map(line -> line.replaceFirst("^\\[.*?] ", ""))
+                    .toList();
+            assertEquals(
+                    "Dataset contains 10 images (10 held out of " + new Glyphs(1, 8).describe() + ")", lines.get(2));
+            assertEquals("Training for 3 epochs...", lines.get(3), "24 images of 10");
+            List<String> epochs =
+                    lines.stream().filter(line -> line.startsWith("Beginning")).toList();
+            assertEquals(
+                    List.of("Beginning epoch 0...", "Beginning epoch 1...", "Beginning epoch 2..."),
+                    epochs,
+                    "they begin with images 0, 10 and 20");
+        }
+    }
+
+    @Test
+    void automaticSamplesComeWithTheFirstLogAndAtTheEnd() throws IOException {
+        try (TrainingRun run = open(5, new TrainingRun.Cadence(2, 100, TrainingRun.Cadence.AUTO))) {
+            train(run, step -> true);
+        }
+        assertEquals(List.of("log 2", "samples 2"), heard.subList(0, 2));
+        assertEquals(List.of("log 5", "samples 5"), heard.subList(heard.size() - 2, heard.size()));
+    }
+
+    @Test
+    void allListenersHearWhatIsToldAndEachMayEndTheRun() throws IOException {
+        List<String> told = new ArrayList<>();
+        class Telling implements TrainingListener {
+            @Override
+            public boolean onStep(Trainer trainer) {
+                return trainer.steps() < 2;
+            }
+
+            @Override
+            public void onMessage(String message) {
+                told.add(message);
+            }
+        }
+        try (TrainingRun run = open(5, new TrainingRun.Cadence(10, 10, 0))) {
+            run.run(TrainingListener.of(new Telling(), new TrainingListener() {}, new Telling()));
+            assertEquals(2, run.trainer().steps());
+        }
+        String saved = "Saved checkpoint to " + folder.checkpoints().resolve("step-0000002");
+        assertEquals(List.of(saved, saved), told);
     }
 
     @Test
@@ -187,6 +243,6 @@ class TrainingRunTest {
     void anImpossibleCadenceIsRefused() {
         assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(0, 1, 0));
         assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 0, 0));
-        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 1, -1));
+        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 1, -2));
     }
 }

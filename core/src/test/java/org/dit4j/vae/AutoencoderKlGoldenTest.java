@@ -62,7 +62,7 @@ class AutoencoderKlGoldenTest {
         List<String> names = new ArrayList<>();
         expected.fieldNames().forEachRemaining(names::add);
         AutoencoderKlConfig config = AutoencoderKlConfig.STABLE_DIFFUSION;
-        AutoencoderKl codec = new AutoencoderKl(config);
+        AutoencoderKl codec = config.network();
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> state = StateDict.of(codec);
             assertEquals(names, List.copyOf(state.keySet()));
@@ -83,7 +83,7 @@ class AutoencoderKlGoldenTest {
         String file = "vae/sd_vae_recipe.io.safetensors";
         long seed = Long.parseLong(Golden.metadata(file).get("seed"));
         AutoencoderKlConfig config = AutoencoderKlConfig.STABLE_DIFFUSION;
-        AutoencoderKl codec = new AutoencoderKl(config);
+        AutoencoderKl codec = config.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(codec), seed);
         }

@@ -51,7 +51,7 @@ class AutoencoderKlTest {
     }
 
     private static AutoencoderKl small(AutoencoderKlConfig config, long seed) {
-        AutoencoderKl made = new AutoencoderKl(config);
+        AutoencoderKl made = config.network();
         try (TensorScope scope = new TensorScope()) {
             RecipeWeights.fill(StateDict.of(made), seed);
         }

@@ -24,7 +24,7 @@ class TinyAutoencoderTest {
 
     @BeforeAll
     static void make() {
-        codec = new TinyAutoencoder(4);
+        codec = new TinyAutoencoderConfig(4).network();
         try (TensorScope scope = new TensorScope()) { // warms up, so that leaks are leaks
             codec.decode(codec.encode(images()).mean());
         }
@@ -102,6 +102,6 @@ class TinyAutoencoderTest {
 
     @Test
     void noChannelsAreRefused() {
-        assertThrows(IllegalArgumentException.class, () -> new TinyAutoencoder(0));
+        assertThrows(IllegalArgumentException.class, () -> new TinyAutoencoderConfig(0));
     }
 }

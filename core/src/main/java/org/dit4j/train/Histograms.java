@@ -1,0 +1,63 @@
+package org.dit4j.train;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.io.EventFile;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+
+/** How the weights of a trainer, their gradients and their average are spread, each block by itself. */
+public final class Histograms {
+    private static final int RANGES = 50;
+
+    private Histograms() {}
+
+    /** {@code weights/blocks.0}, {@code gradients/final_layer}, {@code ema/x_embedder} and so on; without those that are not finite. */
+    public static List<EventFile.Value> of(Trainer trainer) {
+        Map<String, Tensor> buffers = new LinkedHashMap<>();
+        buffers.put("weights", trainer.parameters().values());
+        buffers.put("gradients", trainer.parameters().gradients());
+        buffers.put("ema", trainer.ema().average());
+        List<EventFile.Value> values = new ArrayList<>();
+        buffers.forEach((kind, flat) -> {
+            try (TensorScope scope = new TensorScope();
+                    NoGradGuard noGrad = new NoGradGuard()) {
+                Map<String, List<Tensor>> groups = new LinkedHashMap<>();
+                trainer.parameters()
+                        .views(flat)
+                        .forEach((name, tensor) -> groups.computeIfAbsent(group(name), group -> new ArrayList<>())
+                                .add(tensor.flatten()));
+                groups.forEach((group, tensors) -> of(
+                                kind + "/" + group, Tensors.cat(0, tensors.toArray(Tensor[]::new)))
+                        .ifPresent(values::add));
+            }
+        });
+        return values;
+    }
+
+    /** {@code blocks.3} of {@code blocks.3.attn.qkv.weight}, {@code x_embedder} of {@code x_embedder.proj.bias}. */
+    private static String group(String name) {
+        String[] parts = name.split("\\.");
+        return parts[0].equals("blocks") ? parts[0] + "." + parts[1] : parts[0];
+    }
+
+    private static Optional<EventFile.Value> of(String tag, Tensor all) {
+        double[] figures = Tensors.toDoubles(
+                Tensors.stack(0, all.min(), all.max(), all.sum(), all.square().sum()));
+        double min = figures[0], max = figures[1];
+        if (!Double.isFinite(figures[2] + figures[3])) return Optional.empty();
+        if (min == max) { // fresh weights that are zero; a range needs a width
+            min -= 0.5;
+            max += 0.5;
+        }
+        double[] counts = Tensors.toDoubles(torch.histc(all, RANGES, new Scalar(min), new Scalar(max)));
+        return Optional.of(EventFile.histogram(tag, min, max, figures[2], figures[3], counts));
+    }
+}

@@ -1,0 +1,92 @@
+package org.dit4j.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
+import org.dit4j.io.AtomicFile;
+
+/**
+ * {@code validation.jsonl}: one JSON object for each validation. Not part of {@code metrics.jsonl}, since it depends on the clock when a
+ * validation is due.
+ */
+final class ValidationLog {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final Path file;
+
+    /** Opens the log for more; what is there of later steps than {@code lastStep}, and half lines, are cut off. */
+    ValidationLog(Path file, long lastStep) throws IOException {
+        this.file = file;
+        if (Files.notExists(file)) return;
+        StringBuilder kept = new StringBuilder();
+        for (ValidationLosses losses : read(file)) if (losses.step() <= lastStep) kept.append(line(losses));
+        byte[] bytes = kept.toString().getBytes(StandardCharsets.UTF_8);
+        AtomicFile.write(file, channel -> write(channel, bytes));
+    }
+
+    /** What a log says; without lines that are none. */
+    static List<ValidationLosses> read(Path file) throws IOException {
+        List<ValidationLosses> all = new ArrayList<>();
+        if (Files.notExists(file)) return all;
+        for (String line : Files.readAllLines(file)) {
+            ValidationLosses.of(parse(line)).ifPresent(all::add);
+        }
+        return all;
+    }
+
+    private static JsonNode parse(String line) {
+        try {
+            return JSON.readTree(line);
+        } catch (JsonProcessingException e) {
+            return JSON.missingNode(); // cut short by a power failure
+        }
+    }
+
+    void add(ValidationLosses losses) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+            long size = channel.size();
+            channel.position(size);
+            try {
+                write(channel, line(losses).getBytes(StandardCharsets.UTF_8));
+            } catch (IOException e) {
+                channel.truncate(size); // no half lines
+                throw e;
+            }
+        }
+    }
+
+    private static void write(FileChannel channel, byte[] bytes) throws IOException {
+        ByteBuffer rest = ByteBuffer.wrap(bytes);
+        while (rest.hasRemaining()) channel.write(rest);
+    }
+
+    private static String line(ValidationLosses losses) {
+        ObjectNode line = JSON.createObjectNode();
+        line.put("step", losses.step());
+        if (Double.isFinite(losses.loss())) line.put("loss", losses.loss());
+        else line.putNull("loss");
+        ArrayNode buckets = line.putArray("buckets");
+        for (double bucket : losses.buckets()) {
+            if (Double.isFinite(bucket)) buckets.add(bucket);
+            else buckets.addNull();
+        }
+        line.put("timesteps", losses.numTimesteps());
+        line.put("items", losses.numItems());
+        ObjectNode time = line.putObject("time");
+        time.put("at", losses.at().truncatedTo(ChronoUnit.MILLIS).toString());
+        time.put("seconds", losses.seconds());
+        return line + "\n";
+    }
+}

@@ -1,0 +1,288 @@
+package org.dit4j.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeSet;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.NativeObjects;
+import org.dit4j.data.Dataset;
+import org.dit4j.data.Glyphs;
+import org.dit4j.data.Subset;
+import org.dit4j.diffusion.Coefficient;
+import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.GaussianDiffusion.LossType;
+import org.dit4j.diffusion.GaussianDiffusion.Prediction;
+import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.NoiseSchedule;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Noise;
+import org.dit4j.torch.Noise.Purpose;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Tensors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ValidationTest {
+    private static final Dataset GLYPHS = new Glyphs(3, 8);
+    private static final int SIZE = 3 * 8 * 8;
+
+    @TempDir
+    private Path temporary;
+
+    private TinyRun run(String name) {
+        TinyRun run = new TinyRun(temporary.resolve(name));
+        run.validation = Optional.of(of(30));
+        run.cadence = new TrainingRun.Cadence(3, 4, 0, 5);
+        return run;
+    }
+
+    private static Validation of(int numItems) {
+        return new Validation(Subset.heldOut(GLYPHS, numItems, 1));
+    }
+
+    private Trainer trainer(Prediction prediction) {
+        TrainConfig config = run("trainer").config();
+        DiTConfig model = config.model();
+        DiTConfig fixed = new DiTConfig(8, 8, 2, 3, 12, 1, 2, 2, 10, model.labelDropout(), false, model.block());
+        TrainConfig other = new TrainConfig(
+                fixed, 1, 10, 8, 8, config.learningRate(), 0, 0, config.ema(), false, 0, false, false, "cpu");
+        return new Trainer(
+                other,
+                GaussianDiffusion.of(NoiseSchedule.LINEAR, 1000, prediction, Variance.FIXED_SMALL, LossType.MSE),
+                GLYPHS);
+    }
+
+    private static float[] pixels(Validation validation, int draw) throws IOException {
+        float[] pixels = new float[SIZE];
+        validation.data().pixels(validation.item(draw), pixels, 0);
+        return pixels;
+    }
+
+    /** What the validation adds to a draw, from its documentation. */
+    private static float[] noise(int draw) {
+        float[] noise = new float[SIZE];
+        Noise.normal(0, Purpose.TRAINING_NOISE, 1, draw, noise, 0, SIZE);
+        return noise;
+    }
+
+    private static double meanSquare(float[] values) {
+        double sum = 0;
+        for (float value : values) sum += (double) value * value;
+        return sum / values.length;
+    }
+
+    @Test
+    void aPredictorThatKnowsThePictureHasNoLoss() throws IOException {
+        Validation validation = of(30);
+        try (Trainer trainer = trainer(Prediction.X0)) {
+            int[] next = {0};
+            double[] losses = validation.losses(trainer, (xt, timesteps, labels) -> {
+                int count = (int) xt.size(0);
+                float[] pictures = new float[count * SIZE];
+                for (int row = 0; row < count; row++, next[0]++) {
+                    assertEquals(validation.timestep(next[0], 1000), Tensors.toLongs(timesteps)[row]);
+                    assertEquals(validation.data().label(validation.item(next[0])), Tensors.toLongs(labels)[row]);
+                    System.arraycopy(picture(validation, next[0]), 0, pictures, row * SIZE, SIZE);
+                }
+                return Tensors.of(pictures, count, 3, 8, 8);
+            });
+            assertArrayEquals(new double[270], losses, "nine passes over 30 items are the first with 250 draws");
+        }
+    }
+
+    private static float[] picture(Validation validation, int draw) {
+        try {
+            return pixels(validation, draw);
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @Test
+    void aPredictorOfZerosHasTheMeanSquareOfWhatItShouldPredict() throws IOException {
+        Validation validation = of(300);
+        try (Trainer noise = trainer(Prediction.NOISE);
+                Trainer x0 = trainer(Prediction.X0)) {
+            double[] ofNoise = validation.losses(noise, (xt, timesteps, labels) -> torch.zeros_like(xt));
+            double[] ofX0 = validation.losses(x0, (xt, timesteps, labels) -> torch.zeros_like(xt));
+            assertEquals(300, ofNoise.length);
+            for (int draw = 0; draw < 300; draw++) {
+                assertEquals(meanSquare(noise(draw)), ofNoise[draw], 1e-5, "draw " + draw);
+                assertEquals(meanSquare(pixels(validation, draw)), ofX0[draw], 1e-5, "draw " + draw);
+            }
+        }
+    }
+
+    @Test
+    void aFreshNetworkPredictsZerosAndSoHasTheSameLoss() throws IOException {
+        Validation validation = of(300);
+        try (Trainer trainer = trainer(Prediction.NOISE)) {
+            ValidationLosses losses = validation.losses(trainer);
+            double mean = 0;
+            for (int draw = 0; draw < 300; draw++) mean += meanSquare(noise(draw)) / 300;
+            assertEquals(mean, losses.loss(), 1e-5);
+            assertEquals(10, losses.buckets().size());
+            assertEquals(300, losses.numItems());
+            for (int bucket = 0; bucket < 10; bucket++) {
+                double expected = 0;
+                for (int draw = 30 * bucket; draw < 30 * (bucket + 1); draw++) expected += meanSquare(noise(draw)) / 30;
+                assertEquals(expected, losses.buckets().get(bucket), 1e-5, "30 draws fall into each tenth");
+            }
+        }
+    }
+
+    @Test
+    void theLossIsThatOfTheAveragedNetwork() throws IOException {
+        Validation validation = of(250);
+        TinyRun run = run("trained"); // with a learned variance
+        try (TrainingRun training = run.open()) {
+            training.run(new TrainingListener() {});
+            Trainer trainer = training.trainer();
+            double[] losses = validation.losses(trainer, trainer::predictAveraged);
+            double[] alphaCumprod = trainer.diffusion().table(Coefficient.ALPHA_CUMPROD);
+            for (int draw : new int[] {0, 1, 100, 249})
+                try (TensorScope scope = new TensorScope();
+                        NoGradGuard noGrad = new NoGradGuard()) {
+                    int t = validation.timestep(draw, 1000);
+                    float[] x0 = pixels(validation, draw), noise = noise(draw), xt = new float[SIZE];
+                    for (int i = 0; i < SIZE; i++)
+                        xt[i] = (float)
+                                (Math.sqrt(alphaCumprod[t]) * x0[i] + Math.sqrt(1 - alphaCumprod[t]) * noise[i]);
+                    Tensor noisy = Tensors.of(xt, 1, 3, 8, 8), timestep = Tensors.of(new long[] {t}, 1);
+                    long[] label = {validation.data().label(validation.item(draw))};
+                    Tensor prediction = trainer.emaNetwork().forward(noisy, timestep, Tensors.of(label, 1));
+                    float[] both = Tensors.toFloats(prediction);
+                    double mse = 0;
+                    for (int i = 0; i < SIZE; i++) mse += Math.pow(noise[i] - both[i], 2) / SIZE;
+                    var loss = trainer.diffusion()
+                            .loss(
+                                    prediction,
+                                    Tensors.of(x0, 1, 3, 8, 8),
+                                    noisy,
+                                    Tensors.of(noise, 1, 3, 8, 8),
+                                    timestep);
+                    assertEquals(mse, Tensors.toDoubles(loss.mse())[0], 1e-5);
+                    assertEquals(Tensors.toDoubles(loss.values())[0], losses[draw], 1e-4 * losses[draw] + 1e-6);
+                }
+        }
+    }
+
+    @Test
+    void timestepsAreSpreadEvenlyAndBucketsCutThemEvenly() {
+        for (int numItems : new int[] {1, 7, 100, 250, 999, 2000}) {
+            Validation validation = of(numItems);
+            int draws = validation.numDraws();
+            assertTrue(draws >= 250 && draws % numItems == 0);
+            for (int numTimesteps : new int[] {1, 10, 1000}) {
+                for (int draw = 0; draw < draws; draw++) {
+                    int t = validation.timestep(draw, numTimesteps);
+                    assertTrue(t >= (long) draw * numTimesteps / draws, "not before its stratum");
+                    assertTrue(t <= (draw + 1L) * numTimesteps / draws && t < numTimesteps, "not after it");
+                }
+            }
+            TreeSet<Long> pass = new TreeSet<>();
+            for (int draw = 0; draw < numItems; draw++) pass.add(validation.item(draw));
+            assertEquals(numItems, pass.size(), "each item once in a pass");
+        }
+        for (int numTimesteps : new int[] {10, 15, 999, 1000}) {
+            ValidationLosses losses =
+                    new ValidationLosses(1, 0, Collections.nCopies(10, 0.0), numTimesteps, 1, Instant.EPOCH, 0);
+            for (int t = 0; t < numTimesteps; t++) {
+                int bucket = t * 10 / numTimesteps;
+                assertTrue(losses.firstTimestep(bucket) <= t && t < losses.firstTimestep(bucket + 1));
+            }
+            assertEquals(numTimesteps, losses.firstTimestep(10));
+        }
+    }
+
+    @Test
+    void theSameWeightsHaveTheSameLossesToTheLastBitAndLeaveNothingBehind() throws IOException {
+        Validation validation = of(40);
+        try (TrainingRun training = run("repeated").open()) {
+            training.run(new TrainingListener() {});
+            ValidationLosses once = validation.losses(training.trainer());
+            long objects = NativeObjects.settled();
+            ValidationLosses again = validation.losses(training.trainer());
+            assertEquals(objects, Pointer.totalCount());
+            assertEquals(once.loss(), again.loss());
+            assertEquals(once.buckets(), again.buckets());
+        }
+    }
+
+    @Test
+    void validationChangesNothingInTheTraining() throws IOException {
+        TinyRun without = run("without");
+        without.validation = Optional.empty();
+        RunFolder plain = without.train();
+        assertFalse(Files.exists(plain.validation()));
+        RunFolder validated = run("with").train();
+        TinyRun.assertSame(plain, validated);
+        assertEquals(List.of(5L, 10L, 15L, 20L), steps(validated));
+    }
+
+    private static List<Long> steps(RunFolder folder) throws IOException {
+        return ValidationLog.read(folder.validation()).stream()
+                .map(ValidationLosses::step)
+                .toList();
+    }
+
+    private static List<List<Double>> values(RunFolder folder) throws IOException {
+        List<List<Double>> values = new ArrayList<>();
+        for (ValidationLosses losses : ValidationLog.read(folder.validation())) values.add(losses.buckets());
+        return values;
+    }
+
+    @Test
+    void aRunThatGoesOnCutsOffWhatCameAfterItsCheckpoint() throws IOException {
+        RunFolder whole = run("whole").train();
+        TinyRun stopped = run("stopped");
+        stopped.trainAndStopAt(13);
+        RunFolder folder = stopped.folder();
+        assertEquals(List.of(5L, 10L), steps(folder));
+        String line = Files.readAllLines(folder.validation()).get(1);
+        Files.writeString(
+                folder.validation(),
+                line.replace("\"step\":10", "\"step\":15") + "\n" + line.substring(0, 20),
+                StandardOpenOption.APPEND);
+        List<Long> heard = new ArrayList<>();
+        stopped.train(new TrainingListener() {
+            @Override
+            public void onValidation(Trainer trainer, ValidationLosses losses) {
+                heard.add(losses.step());
+            }
+        });
+        assertEquals(List.of(15L, 20L), heard);
+        assertEquals(List.of(5L, 10L, 15L, 20L), steps(folder));
+        assertEquals(values(whole), values(folder));
+        String log = Files.readString(folder.log());
+        assertTrue(log.contains("Validation on 30 held out of glyphs: "), log);
+        assertTrue(log.contains("(step=0000020) Validation Loss: "), log);
+    }
+
+    @Test
+    void otherPicturesOrClassesThanTheTrainingsAreRefused() {
+        TinyRun run = run("refused");
+        run.validation = Optional.of(new Validation(Subset.heldOut(new Glyphs(3, 16), 5, 0)));
+        assertThrows(IllegalArgumentException.class, run::open);
+        run.validation = Optional.of(new Validation(Subset.heldOut(new RandomLatents(3, 8, 8, 10), 5, 0)));
+        String message = assertThrows(IllegalArgumentException.class, run::open).getMessage();
+        assertTrue(message.startsWith("the classes to validate on, [class 0, "), message);
+        assertThrows(IllegalArgumentException.class, () -> new Validation(GLYPHS));
+    }
+}
