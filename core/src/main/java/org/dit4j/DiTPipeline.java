@@ -181,7 +181,14 @@ public final class DiTPipeline implements AutoCloseable {
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
     public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
         DiTCheckpoint.Description description = new DiTCheckpoint.Description(
-                network.config(), classNames, "", "", network.profile(), DdimSchedule.PUBLISHED, Optional.empty());
+                network.config(),
+                classNames,
+                "",
+                "",
+                network.profile(),
+                DdimSchedule.PUBLISHED,
+                Optional.empty(),
+                Optional.empty());
         return new DiTPipeline(
                 network, false, diffusion, description, Backend.device(device), Precision.FP32, null, null, 1);
     }
@@ -194,14 +201,29 @@ public final class DiTPipeline implements AutoCloseable {
      *     are another encoder's
      */
     public DiTPipeline decodedBy(LatentCodec other) {
-        requireChannels(other.channels());
         description
                 .latents()
                 .ifPresent(latents -> latents.requireThatOf(other, "the model was trained on the latents of", ""));
+        return previewedBy(other);
+    }
+
+    /**
+     * As {@link #decodedBy(LatentCodec)}, for previews: by an autoencoder that imitates the one that the model was trained with, such as TAESD, which
+     * is not compared with it.
+     *
+     * @throws IllegalArgumentException if the model's latents have another number of channels than the codec's
+     */
+    public DiTPipeline previewedBy(LatentCodec other) {
+        requireChannels(other.channels());
         try (TensorScope scope = new TensorScope()) {
             other.to(device, ScalarType.Float);
         }
         return decodedBy(other.sliced(DECODED_AT_ONCE)::decode, other.downsampling());
+    }
+
+    /** A projection of the model's latents to colours, for previews, if its file has one. */
+    public Optional<LinearRgb> colours() {
+        return description.colours();
     }
 
     /**

@@ -3,6 +3,7 @@ package org.dit4j.cli;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -13,6 +14,7 @@ import org.dit4j.checkpoint.Conversion;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.checkpoint.DiTShapes;
 import org.dit4j.checkpoint.DiTWeights;
+import org.dit4j.checkpoint.WriteOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -63,6 +65,14 @@ final class ConvertCommand implements Callable<Integer> {
                             + " along with FROM, if one does.")
     private Path vae;
 
+    @Option(
+            names = "--max-shard-size",
+            converter = Ranges.Bytes.class,
+            paramLabel = "SIZE",
+            description = "Write several .safetensors files of at most so many bytes, with an index, as Hugging Face's"
+                    + " libraries do: 1GB, 500MB. Default: one file.")
+    private long maxShardSize = WriteOptions.ONE_FILE;
+
     @Mixin
     private final OpenFlags open = new OpenFlags();
 
@@ -72,23 +82,31 @@ final class ConvertCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
+    /** The file to open: the index of shards, if there are several. */
+    private Path written() {
+        Path index = to.resolveSibling(to.getFileName() + ".index.json");
+        return Files.exists(index) ? index : to;
+    }
+
     @Override
     public Integer call() throws IOException {
-        DiTWeights written = Failure.as(
-                ExitCode.CHECKPOINT, () -> Conversion.convert(from, to, open.options(vae), Optional.ofNullable(dtype)));
-        Description description = written.description();
+        DiTWeights weights = Failure.as(
+                ExitCode.CHECKPOINT,
+                () -> Conversion.convert(
+                        from, to, open.options(vae), new WriteOptions(Optional.ofNullable(dtype), maxShardSize)));
+        Description description = weights.description();
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
             Map<String, Object> result = new LinkedHashMap<>();
-            result.put("written", to.toString());
+            result.put("written", written().toString());
             result.put("format", Names.flag(Conversion.Format.of(to)));
             result.put("model", DiTShapes.name(description.model()));
             result.put("parameters", description.model().parameters());
             out.println(new ObjectMapper().writeValueAsString(result));
-        } else out.println(to);
+        } else out.println(written());
         out.flush();
         boolean diffusers = Conversion.Format.of(to) == Conversion.Format.DIFFUSERS;
-        if (diffusers && vae == null && written.vae().isEmpty())
+        if (diffusers && vae == null && weights.vae().isEmpty())
             spec.commandLine()
                     .getErr()
                     .println("dit: without an autoencoder diffusers opens the parts of " + to

@@ -36,11 +36,6 @@ final class DataFlags {
     private Integer numClasses;
 
     @Option(
-            names = "--skip-broken",
-            description = "Go on without pictures that cannot be read; each is reported. Default: stop at the first.")
-    private boolean skipBroken;
-
-    @Option(
             names = "--hold-out",
             converter = Ranges.Count.class,
             paramLabel = "N",
@@ -81,7 +76,7 @@ final class DataFlags {
                             + " \"dit encode\" made of the pictures; without --vae, it is trained on the pictures themselves");
         if (channels != null && channels != 1 && channels != 3)
             throw new IllegalArgumentException("--channels is " + channels + "; 1 is grey, 3 is RGB");
-        return pictures.open(seed, channels == null ? 3 : channels, skipBroken);
+        return pictures.open(seed, channels == null ? 3 : channels, pictures.skipBroken());
     }
 
     private Dataset openLatents() throws IOException {
@@ -103,9 +98,9 @@ final class DataFlags {
         if (holdOut == null) return data;
         if (validationPath != null)
             throw new IllegalArgumentException("--hold-out and --validation-path: validate on one of them");
-        if (skipBroken)
+        if (pictures.skipBroken())
             throw new IllegalArgumentException(
-                    "--hold-out and --skip-broken: the picture that stands in for a broken one"
+                    "--hold-out and --on-broken skip: the picture that stands in for a broken one"
                             + " could be one that is held out; give others by --validation-path");
         return Subset.others(data, holdOut, seed);
     }
@@ -119,7 +114,7 @@ final class DataFlags {
         return path.map(other -> {
             Dataset opened = data.latents().isPresent()
                     ? Failure.as(ExitCode.DATA, () -> LatentCache.open(other))
-                    : pictures.openOther(other, data, skipBroken);
+                    : pictures.openOther(other, data, pictures.skipBroken());
             int count = (int) Math.min(opened.size(), MAX_VALIDATED);
             return new Validated(
                     opened.size() == count ? opened : Subset.heldOut(opened, count, VALIDATION_SEED), opened::close);

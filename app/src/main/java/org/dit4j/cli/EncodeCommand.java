@@ -5,8 +5,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.dit4j.data.Dataset;
@@ -42,32 +40,8 @@ import picocli.CommandLine.Spec;
             "  dit train --data-path latents --vae sd-vae-ft-ema --model DiT-B/2"
         })
 final class EncodeCommand implements Callable<Integer> {
-    private static final int SHOWN = 10;
-
-    /** What happens at a picture that cannot be read. */
-    enum OnBroken {
-        FAIL,
-        SKIP
-    }
-
-    /** {@code fail} and {@code skip}. */
-    static final class OnBrokenNames extends Names<OnBroken> {
-        OnBrokenNames() {
-            super(List.of(OnBroken.values()), Names::flag);
-        }
-    }
-
     @Mixin
     private final PictureFlags pictures = new PictureFlags();
-
-    @Option(
-            names = "--on-broken",
-            converter = OnBrokenNames.class,
-            completionCandidates = OnBrokenNames.class,
-            paramLabel = "NAME",
-            description =
-                    "A picture that cannot be read: fail stops there, skip leaves it out and names it. Default: fail.")
-    private OnBroken onBroken = OnBroken.FAIL;
 
     @Mixin
     private final VaeFlag vae = new VaeFlag();
@@ -145,7 +119,7 @@ final class EncodeCommand implements Callable<Integer> {
                 shardSize,
                 batchSize,
                 numWorkers,
-                onBroken == OnBroken.SKIP,
+                pictures.skipBroken(),
                 precision == TrainFlags.Optimisation.Precision.BF16,
                 device);
         try (Progress progress = new Progress(err, Terminal.ofStandardError(), "encode", data.size())) {
@@ -160,9 +134,10 @@ final class EncodeCommand implements Callable<Integer> {
 
     private void report(LatentCache latents) throws IOException {
         PrintWriter err = spec.commandLine().getErr();
-        latents.brokenPictures().stream().limit(SHOWN).forEach(problem -> err.println("left out: " + problem));
-        int more = latents.brokenPictures().size() - SHOWN;
-        if (more > 0) err.printf(Locale.ROOT, "and %d more, named in %s%n", more, out.resolve(LatentCache.INDEX));
+        if (!latents.brokenPictures().isEmpty()) {
+            PictureFlags.report(latents.brokenPictures(), err);
+            err.println("all are named in " + out.resolve(LatentCache.INDEX));
+        }
         if (latents.linearRgb().isEmpty())
             err.println("no preview colours: the pictures are too few, or too much alike");
         err.flush();

@@ -16,15 +16,16 @@ import org.dit4j.sample.StepListener;
 final class Frames implements StepListener {
     private static final int MAX_FRAMES = 50, MILLIS = 80, LAST_MILLIS = 2000;
 
-    private final DiTPipeline pipeline;
+    private final DiTPipeline preview;
     private final int numPictures;
     /** By frame, the pictures of all batches so far. */
     private final List<List<BufferedImage>> frames = new ArrayList<>();
 
     private int inBatch;
 
-    Frames(DiTPipeline pipeline, SampleRequest request) {
-        this.pipeline = pipeline;
+    /** @param preview shows what a step takes the pictures to be */
+    Frames(DiTPipeline preview, SampleRequest request) {
+        this.preview = preview;
         numPictures = request.classes().size();
     }
 
@@ -34,15 +35,25 @@ final class Frames implements StepListener {
         int stride = (step.numSteps() + MAX_FRAMES - 1) / MAX_FRAMES;
         if ((step.numSteps() - step.number()) % stride != 0) return true;
         if (inBatch == frames.size()) frames.add(new ArrayList<>());
-        frames.get(inBatch++).addAll(pipeline.pictures(step.x0()));
+        frames.get(inBatch++).addAll(preview.pictures(step.x0()));
         return true;
     }
 
-    /** @param grid makes one picture of all */
-    void write(Path file, Function<List<BufferedImage>, BufferedImage> grid) throws IOException {
+    /**
+     * @param pictures as they are drawn at last, which the film ends with
+     * @param grid makes one picture of all
+     */
+    void write(Path file, List<BufferedImage> pictures, Function<List<BufferedImage>, BufferedImage> grid)
+            throws IOException {
+        int width = pictures.get(0).getWidth();
         for (List<BufferedImage> frame : frames)
             if (frame.size() != numPictures)
                 throw new IllegalStateException(frame.size() + " pictures in a frame of " + numPictures);
-        GifFile.write(file, frames.stream().map(grid).toList(), MILLIS, LAST_MILLIS);
+        List<BufferedImage> grids = new ArrayList<>();
+        for (List<BufferedImage> frame : frames.subList(0, frames.size() - 1))
+            grids.add(grid.apply(
+                    Drawing.enlarged(frame, Math.max(1, width / frame.get(0).getWidth()))));
+        grids.add(grid.apply(pictures));
+        GifFile.write(file, grids, MILLIS, LAST_MILLIS);
     }
 }

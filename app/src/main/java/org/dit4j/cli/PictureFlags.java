@@ -1,6 +1,7 @@
 package org.dit4j.cli;
 
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -23,6 +24,7 @@ import picocli.CommandLine.Option;
 /** Where pictures are, their size, and what their classes are called. */
 final class PictureFlags {
     private static final String GLYPHS = "glyphs";
+    private static final int SHOWN = 10;
 
     @Option(
             names = "--data-path",
@@ -79,6 +81,40 @@ final class PictureFlags {
         return dataPath != null && !dataPath.toString().isBlank();
     }
 
+    /** What happens at a picture that cannot be read. */
+    enum OnBroken {
+        FAIL,
+        SKIP
+    }
+
+    /** {@code fail} and {@code skip}. */
+    static final class OnBrokenNames extends Names<OnBroken> {
+        OnBrokenNames() {
+            super(List.of(OnBroken.values()), Names::flag);
+        }
+    }
+
+    @Option(
+            names = "--on-broken",
+            converter = OnBrokenNames.class,
+            completionCandidates = OnBrokenNames.class,
+            paramLabel = "NAME",
+            description = "A picture that cannot be read: fail stops there, skip goes on without it, names and counts"
+                    + " it. Default: fail.")
+    private OnBroken onBroken = OnBroken.FAIL;
+
+    boolean skipBroken() {
+        return onBroken == OnBroken.SKIP;
+    }
+
+    /** Counts the pictures that were left out, and names the first of them. */
+    static void report(List<String> broken, PrintWriter err) {
+        err.println("left out " + broken.size() + " broken:");
+        broken.stream().limit(SHOWN).forEach(problem -> err.println("  " + problem));
+        if (broken.size() > SHOWN) err.println("  and " + (broken.size() - SHOWN) + " more");
+        err.flush();
+    }
+
     /** Whether the path is a folder that "dit encode" made. */
     boolean isLatents() {
         return isGiven() && LatentCache.isCache(path());
@@ -107,7 +143,11 @@ final class PictureFlags {
                     "--class-names and --classes-csv are for pictures; latents have the classes they were encoded with");
     }
 
-    /** Opens the pictures; what is wrong with them fails as {@link ExitCode#DATA}. */
+    /**
+     * Opens the pictures; what is wrong with them fails as {@link ExitCode#DATA}.
+     *
+     * @param skipBroken whether another picture of its class stands in for one that is broken
+     */
     Dataset open(long seed, int channels, boolean skipBroken) {
         if (!isGiven())
             throw new IllegalArgumentException(
@@ -146,13 +186,11 @@ final class PictureFlags {
     }
 
     private Dataset openTar(Path path, List<String> names, int channels, boolean skipBroken) throws IOException {
-        if (skipBroken)
-            throw new IllegalArgumentException("--skip-broken is for folders; tar files are encoded without broken"
-                    + " pictures by \"dit encode --on-broken skip\"");
         if (classesCsv != null)
             throw new IllegalArgumentException(
                     "--classes-csv is for folders; the classes of tar files are numbers, which --class-names names");
-        return TarShards.open(path, new TarShardsConfig(imageSize == null ? 256 : imageSize, channels, names));
+        return TarShards.open(
+                path, new TarShardsConfig(imageSize == null ? 256 : imageSize, channels, names, skipBroken));
     }
 
     private static boolean isIdx(Path path) throws IOException {

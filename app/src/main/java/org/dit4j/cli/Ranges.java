@@ -1,5 +1,8 @@
 package org.dit4j.cli;
 
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.dit4j.train.TrainingRun;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -23,6 +26,21 @@ final class Ranges {
         public Integer convert(String text) {
             return whole(text, 0, Integer.MAX_VALUE, "a whole number of at least 0")
                     .intValue();
+        }
+    }
+
+    /** A size in bytes, {@code 500MB} or {@code 1.5GB}, in powers of ten as Hugging Face's libraries count. */
+    static final class Bytes implements ITypeConverter<Long> {
+        private static final String RANGE = "a size such as 500MB or 2GB";
+        private static final Pattern SIZE = Pattern.compile("([0-9]+(?:\\.[0-9]+)?)(K|M|G|T)B");
+
+        @Override
+        public Long convert(String text) {
+            Matcher size = SIZE.matcher(text.strip().toUpperCase(Locale.ROOT));
+            if (!size.matches()) throw refuse(text, RANGE);
+            double bytes = Double.parseDouble(size.group(1)) * Math.pow(1000, 1 + "KMGT".indexOf(size.group(2)));
+            if (bytes < 1 || bytes > 1e18) throw refuse(text, RANGE);
+            return (long) bytes;
         }
     }
 

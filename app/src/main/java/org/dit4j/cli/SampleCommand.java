@@ -20,12 +20,14 @@ import org.dit4j.DiTPipeline;
 import org.dit4j.DiTPipeline.Precision;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
+import org.dit4j.vae.LatentCodec;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -155,8 +157,16 @@ final class SampleCommand implements Callable<Integer> {
 
     @Option(
             names = "--frames",
-            description = "Also write denoising.gif: what the model takes the grid to be, step by step.")
+            description = "Also write denoising.gif: what the model takes the grid to be, step by step, and the grid.")
     private boolean frames;
+
+    @Option(
+            names = "--preview-vae",
+            paramLabel = "PATH",
+            description =
+                    "A small autoencoder to decode the steps of --frames with, for example TAESD. Default: the colours"
+                            + " that the checkpoint has of the data it was trained on, else --vae.")
+    private Path previewVae;
 
     @Option(
             names = "--out",
@@ -197,6 +207,8 @@ final class SampleCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (previewVae != null && !frames)
+            throw new IllegalArgumentException("--preview-vae decodes the steps of a film; add --frames");
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
         OpenOptions options = open.options(vae.isGiven() ? vae.path() : null);
         try (DiTPipeline pipeline =
@@ -205,12 +217,23 @@ final class SampleCommand implements Callable<Integer> {
             requireDecoder(pipeline);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
-            Frames film = frames ? new Frames(pipeline, request) : null;
-            List<BufferedImage> pictures = Drawing.draw(
-                    pipeline, request, spec.commandLine().getErr(), film == null ? StepListener.NONE : film);
-            write(pipeline, request, labels, enlarged(pictures), film);
+            if (previewVae == null) {
+                DiTPipeline preview =
+                        pipeline.colours().map(pipeline::decodedBy).orElse(pipeline);
+                draw(pipeline, request, labels, frames ? new Frames(preview, request) : null);
+            } else
+                try (LatentCodec codec = Failure.as(ExitCode.CHECKPOINT, () -> Checkpoints.openVae(previewVae))) {
+                    draw(pipeline, request, labels, new Frames(pipeline.previewedBy(codec), request));
+                }
         }
         return ExitCode.DONE.code;
+    }
+
+    private void draw(DiTPipeline pipeline, SampleRequest request, List<Integer> labels, Frames film)
+            throws IOException {
+        List<BufferedImage> pictures =
+                Drawing.draw(pipeline, request, spec.commandLine().getErr(), film == null ? StepListener.NONE : film);
+        write(pipeline, request, labels, pictures, film);
     }
 
     private List<BufferedImage> enlarged(List<BufferedImage> pictures) {
@@ -274,12 +297,9 @@ final class SampleCommand implements Callable<Integer> {
     }
 
     private void write(
-            DiTPipeline pipeline,
-            SampleRequest request,
-            List<Integer> labels,
-            List<BufferedImage> pictures,
-            Frames film)
+            DiTPipeline pipeline, SampleRequest request, List<Integer> labels, List<BufferedImage> drawn, Frames film)
             throws IOException {
+        List<BufferedImage> pictures = enlarged(drawn);
         Path folder = Failure.as(
                 ExitCode.USAGE, () -> out == null ? nextFolder(Path.of("samples")) : Files.createDirectories(out));
         Map<String, String> text = Drawing.text(request, pipeline, ckpt.toString());
@@ -288,7 +308,8 @@ final class SampleCommand implements Callable<Integer> {
         if (vae.isGiven()) text.put("Autoencoder", vae.path().toString());
         Path grid = folder.resolve("grid.png");
         Images.writePng(grid, grid(pipeline, labels, pictures), text);
-        if (film != null) film.write(folder.resolve("denoising.gif"), frame -> grid(pipeline, labels, enlarged(frame)));
+        if (film != null)
+            film.write(folder.resolve("denoising.gif"), drawn, frame -> grid(pipeline, labels, enlarged(frame)));
         List<Picture> written = new ArrayList<>();
         for (int i = 0; i < pictures.size(); i++) {
             Integer label = pipeline.config().numClasses() == 0 ? null : labels.get(i);

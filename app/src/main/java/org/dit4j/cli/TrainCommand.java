@@ -20,8 +20,8 @@ import picocli.CommandLine.Spec;
         customSynopsis = "dit train [--config=FILE] [--data-path=PATH] [FLAG]...",
         optionListHeading = "%nFlags:%n",
         description = {
-            "Trains a model. Leaves a numbered run folder with the configuration, a log, checkpoints, grids of samples and the"
-                    + " curve of the loss.",
+            "Trains a model. Leaves a numbered run folder with the configuration, a log, checkpoints, grids of samples, curves"
+                    + " and a model card.",
             "Flags win over the recipe, and the recipe over the defaults, which are those of the paper."
         },
         footer = {

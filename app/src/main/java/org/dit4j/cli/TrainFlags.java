@@ -193,7 +193,7 @@ final class TrainFlags {
                 converter = Ranges.Every.Converter.class,
                 paramLabel = "STEPS",
                 description = "Draw a grid from the averaged weights, by the flags below; 0 is never. auto: with a log,"
-                        + " as often as grids and validation take at most 5% of the time. Default: ${DEFAULT-VALUE}.")
+                        + " as often as grids and validation take at most 5%% of the time. Default: ${DEFAULT-VALUE}.")
         private Ranges.Every sampleEvery = Ranges.Every.AUTO;
 
         @Option(

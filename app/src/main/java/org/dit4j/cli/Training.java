@@ -121,6 +121,7 @@ final class Training implements AutoCloseable {
     Map<String, Object> configuration() throws IOException {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("data", trained.describe());
+        values.put("validation", validated.map(on -> on.data().describe()).orElse(null));
         values.put("model", ModelFlags.describe(config.model()));
         values.put("parameters", config.model().parameters());
         values.put("begins", beginning().lines().map(line -> line.substring(2)).toList());
@@ -199,6 +200,11 @@ final class Training implements AutoCloseable {
 
     /** Trains, or goes on with the run that the flags mean. What there is to see goes to {@code err}. */
     RunFolder run(PrintWriter err) throws IOException {
+        return run(err, new TrainingListener() {});
+    }
+
+    /** As {@link #run(PrintWriter)}, and {@code another} follows the run too. */
+    RunFolder run(PrintWriter err, TrainingListener another) throws IOException {
         GaussianDiffusion diffusion = flags.model.diffusion();
         RunFolder folder = begun().orElseGet(this::create);
         err.println(trained.describe());
@@ -225,19 +231,22 @@ final class Training implements AutoCloseable {
             try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
                     Signals signals = Signals.handle(run::stop)) {
                 run.measurePeak();
-                follow(run, folder, progress, signals);
+                follow(run, folder, progress, signals, another);
                 run.loggedLosses().values().forEach(loss -> lastLoss = loss);
             }
+            if (!data.brokenPictures().isEmpty()) PictureFlags.report(data.brokenPictures(), err);
         }
         return folder;
     }
 
-    private void follow(TrainingRun run, RunFolder folder, Progress progress, Signals signals) throws IOException {
+    private void follow(TrainingRun run, RunFolder folder, Progress progress, Signals signals, TrainingListener another)
+            throws IOException {
         Board board = new Board(folder, card(folder), progress::message);
         board.write(run.trainer());
         try (TensorBoard tensorBoard = new TensorBoard(
                 folder, run.trainer().steps(), describe(), flags.output.histograms, progress::message)) {
-            TrainingListener following = TrainingListener.of(new Watcher(folder, progress, run), tensorBoard, board);
+            TrainingListener following =
+                    TrainingListener.of(new Watcher(folder, progress, run), tensorBoard, board, another);
             if (run.run(following) == TrainingRun.Ending.STOPPED)
                 throw signals.stopped(run.trainer().steps());
         } finally {

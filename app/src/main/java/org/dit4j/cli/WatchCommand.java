@@ -110,7 +110,7 @@ final class WatchCommand implements Callable<Integer> {
         log.poll();
         while (true) {
             boolean training = RunLock.holder(folder).isPresent(); // before the rest is read, so that nothing is missed
-            showMetrics();
+            showMetrics(training);
             if (!json) showMessages();
             if (!training) return;
             try {
@@ -122,7 +122,7 @@ final class WatchCommand implements Callable<Integer> {
         }
     }
 
-    private void showMetrics() throws IOException {
+    private void showMetrics(boolean training) throws IOException {
         boolean first = last == null;
         for (String line : metrics.poll().values()) {
             JsonNode node = FollowedFile.json(line);
@@ -136,7 +136,7 @@ final class WatchCommand implements Callable<Integer> {
                 say(String.format(Locale.ROOT, "Loss spike at step %d: %.4f", found.step(), found.loss()));
             if (!json && !first) show();
         }
-        if (!json && first && last != null) show();
+        if (!json && first && last != null && training) show();
         out.flush();
     }
 
@@ -157,7 +157,7 @@ final class WatchCommand implements Callable<Integer> {
         err.flush();
     }
 
-    /** The same line as the trainer's. */
+    /** The same line as the trainer's; for the last step there is a result. */
     private void show() {
         Long configured = RunSummary.maxSteps(folder); // a trainer that goes on may have been given more
         long steps = configured == null ? last.step() : configured;
@@ -166,7 +166,7 @@ final class WatchCommand implements Callable<Integer> {
             total = steps;
             progress = new Progress(err, Terminal.ofStandardError(), "train", total);
         }
-        progress.update(last.step(), Figures.of(last));
+        if (last.step() < steps) progress.update(last.step(), Figures.of(last));
     }
 
     private ExitCode ended() throws IOException {

@@ -37,6 +37,12 @@ public final class Curves {
             GRID = new Color(0xe4e4e4),
             TEXT = new Color(0x303030);
 
+    /** The largest value over the smallest. */
+    private static final double LOGARITHMIC_FROM = 4;
+
+    /** Beyond it, as where a run diverged, XChart looks for ticks without end. */
+    private static final double LARGEST = 1e12;
+
     private static final List<Integer> LABELLED = List.of(1, 2, 3, 5);
 
     private Curves() {}
@@ -61,13 +67,15 @@ public final class Curves {
         graphics.drawString(title, 12, 24);
         paint(graphics, loss(logs), 0, TITLE, WIDTH, LARGE);
         if (validation > 0) paint(graphics, validation(history.validations()), 0, TITLE + LARGE, WIDTH, MIDDLE);
+        XYChart learningRate = single(logs, "learning rate", true, GREEN, TrainingLog::learningRate);
+        learningRate.getStyler().setYAxisTickLabelsFormattingFunction(Numbers::scientific);
         List<XYChart> small = List.of(
-                single(logs, "gradient norm", true, VERMILION, TrainingLog::gradientNorm),
-                single(logs, "learning rate", false, GREEN, TrainingLog::learningRate),
+                single(logs, "gradient norm", false, VERMILION, TrainingLog::gradientNorm),
+                learningRate,
                 single(
                         logs,
                         "images per second",
-                        false,
+                        true,
                         PURPLE,
                         log -> log.time().imagesPerSecond()));
         int width = WIDTH / small.size();
@@ -84,17 +92,17 @@ public final class Curves {
     }
 
     private static XYChart loss(List<TrainingLog> logs) {
-        XYChart chart = chart("training loss", true);
+        XYChart chart = chart("training loss");
         Line raw = Line.of(logs, TrainingLog::step, TrainingLog::loss, true).thinned();
         raw.addTo(chart, "as logged", FAINT_BLUE, 1);
         raw.smoothed().addTo(chart, "smoothed", BLUE, 2);
         chart.getStyler().setLegendVisible(true).setLegendPosition(Styler.LegendPosition.InsideNE);
-        return chart;
+        return scaled(chart);
     }
 
     /** Buckets from light, with little noise, to dark, with much. */
     private static XYChart validation(List<ValidationLosses> validations) {
-        XYChart chart = chart("validation loss, by timestep", true);
+        XYChart chart = chart("validation loss, by timestep");
         ValidationLosses last = validations.get(validations.size() - 1);
         int buckets = last.buckets().size();
         for (int i = 0; i < buckets; i++) {
@@ -119,30 +127,40 @@ public final class Curves {
                 .addTo(chart, "mean", VERMILION, 2.5f);
         chart.getSeriesCollection().forEach(series -> series.setMarker(SeriesMarkers.CIRCLE));
         chart.getStyler().setMarkerSize(4).setLegendVisible(true).setLegendPosition(Styler.LegendPosition.OutsideE);
-        return chart;
+        return scaled(chart);
     }
 
+    /** @param fromZero whether the axis begins there; else it is {@link #scaled} */
     private static XYChart single(
-            List<TrainingLog> logs,
-            String title,
-            boolean logarithmic,
-            Color color,
-            ToDoubleFunction<TrainingLog> value) {
-        XYChart chart = chart(title, logarithmic);
-        if (!logarithmic) chart.getStyler().setYAxisMin(0.0);
-        Line.of(logs, TrainingLog::step, value, logarithmic).thinned().addTo(chart, title, color, 1.4f);
+            List<TrainingLog> logs, String title, boolean fromZero, Color color, ToDoubleFunction<TrainingLog> value) {
+        XYChart chart = chart(title);
+        Line.of(logs, TrainingLog::step, value, !fromZero).thinned().addTo(chart, title, color, 1.4f);
+        if (!fromZero) return scaled(chart);
+        chart.getStyler().setYAxisMin(0.0);
         return chart;
     }
 
-    private static XYChart chart(String title, boolean logarithmic) {
+    /** Logarithms where values differ by much; else a logarithmic axis would have hardly a line with a number. */
+    private static XYChart scaled(XYChart chart) {
+        double min = Double.POSITIVE_INFINITY, max = 0;
+        for (XYSeries series : chart.getSeriesCollection()) {
+            min = Math.min(min, series.getYMin());
+            max = Math.max(max, series.getYMax());
+        }
+        if (max / min < LOGARITHMIC_FROM) return chart;
+        chart.getStyler().setYAxisLogarithmic(true);
+        chart.getStyler().setYAxisTickLabelsFormattingFunction(Curves::label);
+        return chart;
+    }
+
+    private static XYChart chart(String title) {
         XYChart chart = new XYChartBuilder().title(title).xAxisTitle("step").build();
         XYStyler styler = chart.getStyler();
-        styler.setYAxisLogarithmic(logarithmic);
         styler.setYAxisLogarithmicDecadeOnly(false);
         styler.setXAxisMin(0.0);
         styler.setXAxisTickMarkSpacingHint(90);
         styler.setXAxisTickLabelsFormattingFunction(step -> String.format(Locale.ROOT, "%,.0f", step));
-        styler.setYAxisTickLabelsFormattingFunction(value -> label(value, logarithmic));
+        styler.setYAxisTickLabelsFormattingFunction(Numbers::real);
         styler.setLegendVisible(false);
         styler.setChartBackgroundColor(Color.WHITE);
         styler.setPlotGridLinesColor(GRID);
@@ -156,11 +174,10 @@ public final class Curves {
     }
 
     /** Of the nine lines of a decade, those at 1, 2, 3 and 5 have room for a label. */
-    private static String label(double value, boolean logarithmic) {
-        int exponent = (int) Math.floor(Math.log10(value) + 1e-9);
-        double mantissa = value / Math.pow(10, exponent);
-        if (logarithmic && LABELLED.stream().noneMatch(labelled -> Math.abs(mantissa - labelled) < 1e-6)) return "";
-        return Numbers.real(value);
+    private static String label(double value) {
+        double mantissa = value / Math.pow(10, Math.floor(Math.log10(value) + 1e-9));
+        boolean labelled = LABELLED.stream().anyMatch(round -> Math.abs(mantissa - round) < 1e-6);
+        return labelled ? Numbers.real(value) : "";
     }
 
     private static Font font(int style, int size) {
@@ -174,7 +191,7 @@ public final class Curves {
             Line line = new Line(new ArrayList<>(), new ArrayList<>());
             for (T log : logs) {
                 double y = value.applyAsDouble(log);
-                if (Double.isFinite(y) && (y > 0 || !positive)) line.add(step.applyAsLong(log), y);
+                if (Math.abs(y) <= LARGEST && (y > 0 || !positive)) line.add(step.applyAsLong(log), y);
             }
             return line;
         }
@@ -222,6 +239,7 @@ public final class Curves {
                     name, x, values.stream().mapToDouble(Double::doubleValue).toArray());
             series.setMarker(SeriesMarkers.NONE);
             series.setLineColor(color);
+            series.setMarkerColor(color);
             series.setLineWidth(width);
         }
     }

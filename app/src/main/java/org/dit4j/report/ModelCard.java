@@ -118,7 +118,7 @@ public final class ModelCard {
         TrainingLog last = logs.get(logs.size() - 1);
         rows.put("training loss", Numbers.real(last.loss()) + ", the mean of the steps since the log before");
         rows.put("gradient norm", Numbers.real(last.gradientNorm()));
-        rows.put("learning rate", Numbers.real(last.learningRate()));
+        rows.put("learning rate", Numbers.scientific(last.learningRate()));
         rows.put("images per second", Numbers.real(last.time().imagesPerSecond()));
         rows.put("skipped steps", Numbers.number(last.skippedSteps()));
         rows.put(
@@ -153,7 +153,7 @@ public final class ModelCard {
         int warmup = config.learningRate().warmupSteps();
         rows.put(
                 "learning rate",
-                Numbers.real(config.learningRate().rate()) + " (AdamW)"
+                Numbers.scientific(config.learningRate().rate()) + " (AdamW)"
                         + (warmup == 0 ? "" : " after " + Numbers.number(warmup) + " steps of warm-up"));
         rows.put("weight decay", Double.toString(config.weightDecay()));
         rows.put("clipped at norm", config.clipNorm() == 0 ? "never" : Double.toString(config.clipNorm()));

@@ -18,9 +18,18 @@ public final class Numbers {
     public static String real(double value) {
         if (!Double.isFinite(value)) return "-";
         double size = Math.abs(value);
-        String pattern = size != 0 && size < 0.001 ? "0.##E0" : size < 1 ? "0.####" : size < 100 ? "0.##" : "#,##0";
-        DecimalFormat format = new DecimalFormat(pattern, DecimalFormatSymbols.getInstance(Locale.ROOT));
-        return format.format(value).replace('E', 'e');
+        if (size < 0.001) return scientific(value);
+        String pattern = size < 1 ? "0.####" : size < 100 ? "0.##" : "#,##0";
+        return new DecimalFormat(pattern, DecimalFormatSymbols.getInstance(Locale.ROOT)).format(value);
+    }
+
+    /** {@code 1e-4}, {@code 2.5e-3}, as learning rates are written. */
+    public static String scientific(double value) {
+        return value == 0
+                ? "0"
+                : new DecimalFormat("0.##E0", DecimalFormatSymbols.getInstance(Locale.ROOT))
+                        .format(value)
+                        .replace('E', 'e');
     }
 
     /** {@code 12 B}, {@code 3.4 kB}, {@code 560 MB}. */

@@ -1,6 +1,8 @@
 package org.dit4j.cli;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -72,6 +74,41 @@ class ConvertCommandTest {
         JsonNode found = inspect("inspect", folder.resolve("half.safetensors").toString(), "--json");
         assertEquals("diffusers", found.get("profile").asText());
         assertEquals("float16", found.get("tensors").get(3).get("dtype").asText());
+    }
+
+    @Test
+    void convertsIntoShardsAndBack() throws IOException {
+        Path sharded = folder.resolve("shards/model.safetensors");
+        Path index = folder.resolve("shards/model.safetensors.index.json");
+        CommandRun first = CommandRun.of("convert", model.toString(), sharded.toString(), "--max-shard-size=100KB");
+        assertEquals(0, first.exitCode(), first.err());
+        assertEquals(index + "\n", first.out());
+        assertFalse(Files.exists(sharded));
+        Path back = folder.resolve("back.safetensors");
+        CommandRun second = CommandRun.of("convert", index.toString(), back.toString());
+        assertEquals(0, second.exitCode(), second.err());
+        assertArrayEquals(Files.readAllBytes(model), Files.readAllBytes(back));
+        JsonNode found = inspect("inspect", index.toString(), "--json");
+        assertEquals("in shards", found.get("format").asText());
+        assertTrue(found.get("files").size() > 3, "the index and its shards");
+
+        String pipeline = folder.resolve("d").toString();
+        CommandRun diffusers = CommandRun.of("convert", model.toString(), pipeline, "--max-shard-size=0.1MB");
+        assertEquals(0, diffusers.exitCode(), diffusers.err());
+        assertTrue(Files.exists(folder.resolve("d/transformer/diffusion_pytorch_model.safetensors.index.json")));
+        CommandRun third =
+                CommandRun.of("convert", pipeline, folder.resolve("e.pt").toString());
+        assertEquals(0, third.exitCode(), third.err());
+
+        CommandRun again = CommandRun.of("convert", model.toString(), sharded.toString());
+        assertTrue(again.err().contains("nothing is overwritten"), again.err());
+        CommandRun pt = CommandRun.of(
+                "convert", model.toString(), folder.resolve("s.pt").toString(), "--max-shard-size=1GB");
+        assertEquals(2, pt.exitCode());
+        assertTrue(pt.err().contains("a .pt file is written whole"), pt.err());
+        CommandRun size = CommandRun.of("convert", model.toString(), back.toString(), "--max-shard-size=12");
+        assertEquals(2, size.exitCode());
+        assertTrue(size.err().contains("a size such as 500MB or 2GB"), size.err());
     }
 
     @Test

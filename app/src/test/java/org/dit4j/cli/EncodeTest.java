@@ -4,12 +4,20 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
@@ -102,6 +110,18 @@ class EncodeTest {
         assertEquals(0, drawn.exitCode(), drawn.err());
         assertEquals(SIDE, Images.read(out.resolve("000-0.png")).getWidth());
         assertEquals(4, frames(out.resolve("denoising.gif")));
+        // the steps in the colours of the data, one square for each latent, and at the end the pictures
+        assertTrue(isOfSquares(frame(out.resolve("denoising.gif"), 0)));
+        assertFalse(isOfSquares(frame(out.resolve("denoising.gif"), 3)));
+        CommandRun previewed = CommandRun.of(Stream.concat(
+                        Stream.of(sample),
+                        Stream.of("--vae=" + vae, "--frames", "--scale=1", "--preview-vae=" + otherVae))
+                .toArray(String[]::new));
+        assertEquals(0, previewed.exitCode(), previewed.err());
+        assertFalse(isOfSquares(frame(out.resolve("denoising.gif"), 0)));
+        CommandRun withoutFilm = CommandRun.of(Stream.concat(Stream.of(sample), Stream.of("--preview-vae=" + otherVae))
+                .toArray(String[]::new));
+        assertTrue(withoutFilm.err().contains("add --frames"), withoutFilm.err());
 
         CommandRun other = CommandRun.of(
                 Stream.concat(Stream.of(sample), Stream.of("--vae=" + otherVae)).toArray(String[]::new));
@@ -126,6 +146,25 @@ class EncodeTest {
         assertEquals(0, again.exitCode(), again.err());
     }
 
+    private static BufferedImage frame(Path gif, int index) throws IOException {
+        ImageReader reader = ImageIO.getImageReadersByFormatName("gif").next();
+        try (ImageInputStream in = ImageIO.createImageInputStream(gif.toFile())) {
+            reader.setInput(in);
+            return reader.read(index);
+        } finally {
+            reader.dispose();
+        }
+    }
+
+    /** Whether the lower right picture of a grid is of 2 × 2 pixels of one colour, which a decoder does not give. */
+    private static boolean isOfSquares(BufferedImage grid) {
+        int right = grid.getWidth() - 1, bottom = grid.getHeight() - 1;
+        for (int x = 1; x < SIDE; x += 2)
+            for (int y = 1; y < SIDE; y += 2)
+                if (grid.getRGB(right - x, bottom - y) != grid.getRGB(right - x + 1, bottom - y + 1)) return false;
+        return true;
+    }
+
     private static int frames(Path gif) throws IOException {
         ImageReader reader = ImageIO.getImageReadersByFormatName("gif").next();
         try (ImageInputStream in = ImageIO.createImageInputStream(gif.toFile())) {
@@ -140,6 +179,28 @@ class EncodeTest {
     void withoutTheAutoencoderGridsShowTheFittedColours(@TempDir Path results) throws IOException {
         Path run = TinyRun.train(results, "--data-path=" + latents, "--sample-every=3");
         assertTrue(Files.exists(run.resolve("samples/step-0000003.png")));
+    }
+
+    @Test
+    void latentsAreHeldOutAndValidatedOn(@TempDir Path results) throws IOException {
+        Path run = TinyRun.train(
+                results, "--data-path=" + latents, "--sample-every=0", "--hold-out=4", "--learning-rate=1e-9");
+        for (int value = 0; value < 11; value++)
+            assertEquals(values(run, 0).get(value), values(run, 1).get(value), 1e-6, "the same draws each time");
+        Path other = results.resolve("other");
+        Path validated = TinyRun.train(
+                other, "--data-path=" + latents, "--sample-every=0", "--validation-path=" + latents, "--eval-every=1");
+        assertTrue(
+                Files.readAllLines(validated.resolve("validation.jsonl")).get(2).contains("\"items\":12,"));
+    }
+
+    /** The loss and its buckets. */
+    private static List<Double> values(Path run, int line) throws IOException {
+        JsonNode json = new ObjectMapper()
+                .readTree(Files.readAllLines(run.resolve("validation.jsonl")).get(line));
+        List<Double> values = new ArrayList<>(List.of(json.get("loss").asDouble()));
+        json.get("buckets").forEach(bucket -> values.add(bucket.asDouble()));
+        return values;
     }
 
     @Test
@@ -166,9 +227,58 @@ class EncodeTest {
         assertTrue(run.err().contains(torn.toString()), run.err());
         run = encode(root.resolve("pictures"), root.resolve("skipped"), "--on-broken=skip");
         assertEquals(0, run.exitCode(), run.err());
-        assertTrue(run.err().contains("left out: " + torn), run.err());
+        assertTrue(run.err().contains("left out 1 broken:\n  " + torn), run.err());
         assertTrue(run.out().contains("1 broken ones left out"), run.out());
         assertFalse(Files.exists(root.resolve("skipped/encode.lock")));
+    }
+
+    /** A folder, a zip and a tar with two whole pictures and a broken one in the same class. */
+    private static List<Path> withABrokenPicture(Path root) throws IOException {
+        Path whole = TestFiles.picture(root.resolve("pictures/a/0.png"), 20, 20);
+        Path torn = TestFiles.cutShort(TestFiles.picture(root.resolve("pictures/a/1.png"), 20, 20), 8);
+        TestFiles.picture(root.resolve("pictures/a/2.png"), 20, 20);
+        Path zip = root.resolve("pictures.zip"), tar = root.resolve("pictures.tar");
+        Map<String, byte[]> samples = new LinkedHashMap<>();
+        try (ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(zip))) {
+            for (int i = 0; i < 3; i++) {
+                byte[] picture = Files.readAllBytes(i == 1 ? torn : whole);
+                out.putNextEntry(new ZipEntry("a/" + i + ".png"));
+                out.write(picture);
+                samples.put(i + ".png", picture);
+                samples.put(i + ".cls", "0".getBytes(StandardCharsets.US_ASCII));
+            }
+        }
+        TestFiles.tar(tar, samples);
+        return List.of(root.resolve("pictures"), zip, tar);
+    }
+
+    @Test
+    void whereverABrokenPictureIsItStopsTheCommandOrIsNamedAndCounted(@TempDir Path root) throws IOException {
+        for (Path data : withABrokenPicture(root)) {
+            String[] train = {
+                "--data-path=" + data,
+                "--image-size=" + SIDE,
+                "--results-dir=" + root.resolve("results"),
+                "--sample-every=0",
+                "--resume=never"
+            };
+            CommandRun stopped = train(train);
+            assertEquals(ExitCode.DATA.code, stopped.exitCode(), stopped.err());
+            assertTrue(stopped.err().contains("1.png"), stopped.err());
+            CommandRun trained = train(Stream.concat(Stream.of(train), Stream.of("--on-broken=skip"))
+                    .toArray(String[]::new));
+            assertEquals(0, trained.exitCode(), trained.err());
+            assertTrue(trained.err().contains("left out 1 broken:"), trained.err());
+            Path encoded = root.resolve("latents-" + data.getFileName());
+            assertEquals(ExitCode.DATA.code, encode(data, encoded).exitCode());
+            CommandRun skipped = encode(data, encoded, "--on-broken=skip");
+            assertEquals(0, skipped.exitCode(), skipped.err());
+            assertTrue(
+                    skipped.err().contains("left out 1 broken:")
+                            && skipped.err().contains("1.png"),
+                    skipped.err());
+            assertTrue(skipped.out().contains("1 broken ones left out"), skipped.out());
+        }
     }
 
     @Test

@@ -48,7 +48,7 @@ class JsonTest {
             delimiter = '|',
             value = {
                 "train --results-dir=$ --sample-every=0 | run,steps,loss,checkpoint,sample",
-                "train --results-dir=$ --dry-run | data,model,parameters,begins,config,estimate",
+                "train --results-dir=$ --dry-run | data,validation,model,parameters,begins,config,estimate",
                 "demo --results-dir=$ --rows=1 --sample-every=0 | run,steps,loss,checkpoint,sample,grid,columns,curves",
                 "sample --ckpt=$RUN --out=$ --class=star --num-sampling-steps=ddim2 --device=cpu | grid,pictures,parameters",
                 "encode --data-path=$IDX --image-size=8 --vae=$VAE --out=$ --device=cpu | latents,images,classes,channels,height,width,broken",

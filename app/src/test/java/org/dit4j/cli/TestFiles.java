@@ -1,8 +1,10 @@
 package org.dit4j.cli;
 
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -33,6 +35,32 @@ final class TestFiles {
         Files.createDirectories(file.getParent());
         Images.writePng(file, new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB), Map.of());
         return file;
+    }
+
+    /** An archive in the format of POSIX 1988. */
+    static Path tar(Path file, Map<String, byte[]> entries) throws IOException {
+        ByteArrayOutputStream tar = new ByteArrayOutputStream();
+        for (Map.Entry<String, byte[]> entry : entries.entrySet()) {
+            byte[] content = entry.getValue();
+            ByteBuffer header = ByteBuffer.allocate(512);
+            put(header, 0, entry.getKey());
+            put(header, 100, "0000644");
+            put(header, 124, String.format("%011o", content.length));
+            put(header, 148, "        0"); // the checksum counts as blanks; a plain file
+            put(header, 257, "ustar");
+            put(header, 263, "00");
+            int sum = 0;
+            for (byte value : header.array()) sum += value & 255;
+            put(header, 148, String.format("%06o", sum) + "\0");
+            tar.writeBytes(header.array());
+            tar.writeBytes(Arrays.copyOf(content, (content.length + 511) / 512 * 512));
+        }
+        tar.writeBytes(new byte[1024]);
+        return Files.write(file, tar.toByteArray());
+    }
+
+    private static void put(ByteBuffer header, int at, String text) {
+        header.position(at).put(text.getBytes(StandardCharsets.US_ASCII));
     }
 
     /** Cuts off the last {@code bytes} bytes. */

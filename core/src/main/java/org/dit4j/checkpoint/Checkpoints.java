@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.dit4j.io.FormatException;
-import org.dit4j.io.Safetensors;
+import org.dit4j.io.ShardIndex;
 import org.dit4j.torch.Backend;
 import org.dit4j.vae.LatentCodec;
 
@@ -81,7 +81,8 @@ public final class Checkpoints {
     public static List<Path> files(Path path, OpenOptions options) throws IOException {
         Path file = file(HubCache.ofEnvironment().resolve(path), options);
         List<Path> files = new ArrayList<>(List.of(file));
-        if (Safetensors.isIndex(file)) files.addAll(Safetensors.shards(file));
+        if (ShardIndex.is(file))
+            files.addAll(ShardIndex.read(file).tensorsByShard().keySet());
         return files;
     }
 

@@ -4,9 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.stream.Stream;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Backend;
 
 /** From any format to any other. */
@@ -42,24 +40,36 @@ public final class Conversion {
      * another is asked for. A diffusers folder gets the autoencoder of the options, or the one that came along. A {@code .pt} has no place
      * for the names of classes, nor for a profile.
      *
-     * @param dtype of the weights written; empty keeps what the file has
      * @return what was written
-     * @throws IllegalArgumentException if there is something at {@code to}
+     * @throws IllegalArgumentException if there is something at {@code to}, or a {@code .pt} is to be in shards
      */
-    public static DiTWeights convert(Path from, Path to, OpenOptions options, Optional<ScalarType> dtype)
-            throws IOException {
+    public static DiTWeights convert(Path from, Path to, OpenOptions options, WriteOptions written) throws IOException {
         requireFree(to);
+        requireFree(index(to));
+        if (Format.of(to) == Format.PT && written.maxShardBytes() != WriteOptions.ONE_FILE)
+            throw new IllegalArgumentException(
+                    to + ": a .pt file is written whole; shards are for .safetensors and diffusers");
         DiTWeights opened = Checkpoints.open(from, options);
-        DiTWeights weights = dtype.isPresent() ? opened.to(dtype.get()) : opened;
+        DiTWeights weights =
+                written.dtype().isPresent() ? opened.to(written.dtype().get()) : opened;
         if (to.toAbsolutePath().getParent() != null)
             Files.createDirectories(to.toAbsolutePath().getParent());
         switch (Format.of(to)) {
-            case SAFETENSORS -> DiTCheckpoint.write(to, weights);
+            case SAFETENSORS -> DiTCheckpoint.writeShards(to, weights, written.maxShardBytes());
             case PT -> OfficialCheckpoint.write(to, weights);
             case DIFFUSERS ->
-                DiffusersFolder.write(to, weights, options.vae().isPresent() ? options.vae() : weights.vae());
+                DiffusersFolder.write(
+                        to,
+                        weights,
+                        options.vae().isPresent() ? options.vae() : weights.vae(),
+                        written.maxShardBytes());
         }
         return weights;
+    }
+
+    /** The index that {@code to} has if it is written in shards. */
+    private static Path index(Path to) {
+        return to.resolveSibling(to.getFileName() + ".index.json");
     }
 
     private static void requireFree(Path to) throws IOException {

@@ -19,6 +19,7 @@ import org.dit4j.model.Profile;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.vae.LatentSpace;
+import org.dit4j.vae.LinearRgb;
 
 /**
  * A network as one safetensors file: weights under the published names, and in the metadata what is needed to use them, so that the file
@@ -36,7 +37,10 @@ public final class DiTCheckpoint {
             DIFFUSION = "dit4j.diffusion",
             CLASSES = "dit4j.classes",
             WEIGHTS = "dit4j.weights";
-    private static final String PROFILE = "dit4j.profile", SCHEDULE = "dit4j.ddim", LATENTS = "dit4j.latents";
+    private static final String PROFILE = "dit4j.profile",
+            SCHEDULE = "dit4j.ddim",
+            LATENTS = "dit4j.latents",
+            COLOURS = "dit4j.colours";
 
     static {
         Backend.configure();
@@ -54,6 +58,7 @@ public final class DiTCheckpoint {
      * @param profile whose arithmetic the network follows
      * @param schedule of diffusers' sampling; of consequence to that profile only
      * @param latents whose latents the network draws; empty for pixels, and where nobody says
+     * @param colours a projection of these latents to colours, for previews, if there is one
      */
     public record Description(
             DiTConfig model,
@@ -62,24 +67,33 @@ public final class DiTCheckpoint {
             String weights,
             Profile profile,
             DdimSchedule schedule,
-            Optional<LatentSpace> latents) {
+            Optional<LatentSpace> latents,
+            Optional<LinearRgb> colours) {
         public Description {
             classNames = List.copyOf(classNames);
         }
 
         /** Of a network that follows the published code. */
         public Description(DiTConfig model, List<String> classNames, String diffusion, String weights) {
-            this(model, classNames, diffusion, weights, Profile.OFFICIAL, DdimSchedule.PUBLISHED, Optional.empty());
+            this(
+                    model,
+                    classNames,
+                    diffusion,
+                    weights,
+                    Profile.OFFICIAL,
+                    DdimSchedule.PUBLISHED,
+                    Optional.empty(),
+                    Optional.empty());
         }
 
         /** The same for the latents of a known autoencoder. */
-        public Description withLatents(Optional<LatentSpace> known) {
-            return new Description(model, classNames, diffusion, weights, profile, schedule, known);
+        public Description withLatents(Optional<LatentSpace> known, Optional<LinearRgb> shownBy) {
+            return new Description(model, classNames, diffusion, weights, profile, schedule, known, shownBy);
         }
 
         /** The same following another code's arithmetic. */
         public Description withProfile(Profile other) {
-            return new Description(model, classNames, diffusion, weights, other, schedule, latents);
+            return new Description(model, classNames, diffusion, weights, other, schedule, latents, colours);
         }
 
         /** As safetensors metadata. */
@@ -93,6 +107,7 @@ public final class DiTCheckpoint {
                     metadata.put(PROFILE, profile.name().toLowerCase(Locale.ROOT));
                 if (!schedule.equals(DdimSchedule.PUBLISHED)) metadata.put(SCHEDULE, JSON.writeValueAsString(schedule));
                 if (latents.isPresent()) metadata.put(LATENTS, JSON.writeValueAsString(latents.get()));
+                if (colours.isPresent()) metadata.put(COLOURS, JSON.writeValueAsString(colours.get()));
             } catch (JsonProcessingException e) {
                 throw new IllegalStateException(e); // plain numbers and strings
             }
@@ -129,6 +144,9 @@ public final class DiTCheckpoint {
                             : DdimSchedule.PUBLISHED,
                     metadata.containsKey(LATENTS)
                             ? Optional.of(JSON.readValue(metadata.get(LATENTS), LatentSpace.class))
+                            : Optional.empty(),
+                    metadata.containsKey(COLOURS)
+                            ? Optional.of(JSON.readValue(metadata.get(COLOURS), LinearRgb.class))
                             : Optional.empty()));
         } catch (JsonProcessingException e) {
             Throwable reason = e.getCause() instanceof IllegalArgumentException cause ? cause : e;
@@ -167,8 +185,13 @@ public final class DiTCheckpoint {
 
     /** Writes {@code weights} so that {@code file} is always whole. */
     public static void write(Path file, DiTWeights weights) throws IOException {
+        writeShards(file, weights, WriteOptions.ONE_FILE);
+    }
+
+    /** As {@link #write(Path, DiTWeights)}, in several files if need be; each has the metadata. */
+    static void writeShards(Path file, DiTWeights weights, long maxShardBytes) throws IOException {
         try (TensorScope scope = new TensorScope()) {
-            Safetensors.write(file, weights.read(), weights.description().metadata());
+            Safetensors.writeShards(file, weights.read(), weights.description().metadata(), maxShardBytes);
         }
     }
 }

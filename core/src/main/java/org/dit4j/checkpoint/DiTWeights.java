@@ -80,6 +80,7 @@ public final class DiTWeights {
                 origin,
                 network.profile(),
                 DdimSchedule.PUBLISHED,
+                Optional.empty(),
                 Optional.empty());
         return new DiTWeights(description, () -> StateDict.of(network), Optional.empty(), true);
     }

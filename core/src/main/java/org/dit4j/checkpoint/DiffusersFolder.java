@@ -45,13 +45,22 @@ public final class DiffusersFolder {
     private static final String INDEX = "model_index.json", CONFIG = "config.json", SCHEDULER = "scheduler_config.json";
     private static final String TRANSFORMER = "transformer", VAE = "vae";
     private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
+    private static final String BIN = "diffusion_pytorch_model.bin", OLD_BIN = "pytorch_model.bin";
+    /** The whole, then its shards; at full precision, then as the fp16 variant, whose index had two names over time. */
     private static final List<String> KNOWN_WEIGHTS = List.of(
             WEIGHTS,
             WEIGHTS + ".index.json",
+            BIN,
+            BIN + ".index.json",
+            OLD_BIN,
+            OLD_BIN + ".index.json",
             "diffusion_pytorch_model.fp16.safetensors",
+            WEIGHTS + ".fp16.index.json",
             WEIGHTS + ".index.fp16.json",
-            "diffusion_pytorch_model.bin",
-            "diffusion_pytorch_model.fp16.bin");
+            "diffusion_pytorch_model.fp16.bin",
+            BIN + ".fp16.index.json",
+            BIN + ".index.fp16.json");
+
     private static final Set<String> CLASSES = Set.of("DiTTransformer2DModel", "Transformer2DModel");
     private static final double NORM_EPS = 1e-5;
     /** Tokens of an image; what says more is a mistake, for attention grows with its square. */
@@ -96,6 +105,7 @@ public final class DiffusersFolder {
                 "",
                 Profile.DIFFUSERS,
                 schedule(folder.resolve("scheduler").resolve(SCHEDULER)),
+                Optional.empty(),
                 Optional.empty());
         Path vae = folder.resolve(VAE);
         return new DiTWeights(
@@ -137,7 +147,15 @@ public final class DiffusersFolder {
 
     /** The file of the network's weights, or the index of their shards. */
     static Path weights(Path pipeline) throws IOException {
-        Path folder = transformer(pipeline);
+        return weightsIn(transformer(pipeline));
+    }
+
+    /**
+     * The file of weights beside a configuration, under any of the names that diffusers gives it, or the index of the shards.
+     *
+     * @throws NoSuchFileException if there is none
+     */
+    static Path weightsIn(Path folder) throws IOException {
         for (String name : KNOWN_WEIGHTS) if (Files.exists(folder.resolve(name))) return folder.resolve(name);
         throw new NoSuchFileException(
                 folder.resolve(WEIGHTS).toString(),
@@ -300,6 +318,11 @@ public final class DiffusersFolder {
      * @throws IllegalArgumentException if diffusers has no such model: adaLN-Zero on square latents, guided, its MLP four times as wide
      */
     public static void write(Path folder, DiTWeights weights, Optional<Path> vae) throws IOException {
+        write(folder, weights, vae, WriteOptions.ONE_FILE);
+    }
+
+    /** As {@link #write(Path, DiTWeights, Optional)}, the network's weights in several files if need be. */
+    static void write(Path folder, DiTWeights weights, Optional<Path> vae, long maxShardBytes) throws IOException {
         Description description = weights.description();
         DiTConfig model = description.model();
         requireKnown(model);
@@ -307,10 +330,11 @@ public final class DiffusersFolder {
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = weights.read();
             requireComputedPositions(tensors.get("pos_embed"), model);
-            Safetensors.write(
+            Safetensors.writeShards(
                     transformer.resolve(WEIGHTS),
                     DiTKeyNames.toDiffusers(tensors, model.depth()),
-                    Map.of("format", "pt"));
+                    Map.of("format", "pt"),
+                    maxShardBytes);
         }
         JsonFile.write(transformer.resolve(CONFIG), config(model));
         Path scheduler = Files.createDirectories(folder.resolve("scheduler"));

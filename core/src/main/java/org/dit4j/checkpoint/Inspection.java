@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.io.FormatException;
-import org.dit4j.io.Safetensors;
+import org.dit4j.io.ShardIndex;
 import org.dit4j.io.TorchFile;
 
 /**
@@ -74,7 +74,7 @@ public record Inspection(
      */
     public static Inspection of(Path path, OpenOptions options) throws IOException {
         Path file = Checkpoints.file(HubCache.ofEnvironment().resolve(path), options);
-        boolean torch = TensorFile.isTorch(file), index = Safetensors.isIndex(file);
+        boolean index = ShardIndex.is(file), torch = !index && TensorFile.isTorch(file);
         List<NamedTensor> tensors = new ArrayList<>();
         Map<String, String> metadata = new LinkedHashMap<>();
         if (torch) collect(TorchFile.inspect(file), "", tensors, metadata);
@@ -99,7 +99,7 @@ public record Inspection(
         }
         String published = PUBLISHED.get(files.get(0).sha256());
         return new Inspection(
-                torch ? "torch" : index ? "sharded safetensors" : "safetensors",
+                index ? "in shards" : torch ? "torch" : "safetensors",
                 published == null ? guess : published + ", " + guess,
                 model,
                 files,

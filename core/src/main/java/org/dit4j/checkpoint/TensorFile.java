@@ -14,12 +14,13 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
+import org.dit4j.io.ShardIndex;
 import org.dit4j.io.TorchFile;
 import org.dit4j.torch.Backend;
 
 /**
- * A file of named tensors, whichever format it turns out to have: safetensors (or the index of a sharded set), or {@code torch.save}'s with
- * a state dict as the whole, or inside a checkpoint.
+ * A file of named tensors, whichever format it turns out to have: safetensors, or {@code torch.save}'s with a state dict as the whole or
+ * inside a checkpoint, or the index of a set of either.
  */
 final class TensorFile {
     /** Where a checkpoint keeps averaged weights, and where those in training. */
@@ -35,6 +36,8 @@ final class TensorFile {
     private final boolean averaged;
     private final Map<String, Entry> entries;
     private final Map<String, String> metadata;
+    /** Of an index: the files of the set, and the tensors of each; else empty. */
+    private final Map<TensorFile, List<String>> shards;
 
     /** A tensor that was not read. */
     record Entry(ScalarType dtype, List<Long> shape) {}
@@ -45,13 +48,15 @@ final class TensorFile {
             String prefix,
             boolean averaged,
             Map<String, Entry> entries,
-            Map<String, String> metadata) {
+            Map<String, String> metadata,
+            Map<TensorFile, List<String>> shards) {
         this.path = path;
         this.torch = torch;
         this.prefix = prefix;
         this.averaged = averaged;
         this.entries = entries;
         this.metadata = metadata;
+        this.shards = shards;
     }
 
     /**
@@ -60,6 +65,7 @@ final class TensorFile {
      * @throws FormatException if it is damaged, or holds no tensors by name
      */
     static TensorFile of(Path path, Weights weights) throws IOException {
+        if (ShardIndex.is(path)) return ofIndex(path, weights);
         return isTorch(path) ? ofTorch(path, weights) : ofSafetensors(path);
     }
 
@@ -76,15 +82,30 @@ final class TensorFile {
         }
     }
 
-    private static TensorFile ofSafetensors(Path path) throws IOException {
+    private static TensorFile ofIndex(Path path, Weights weights) throws IOException {
+        ShardIndex index = ShardIndex.read(path);
         Map<String, Entry> entries = new LinkedHashMap<>();
         Map<String, String> metadata = new LinkedHashMap<>();
-        for (Path shard : Safetensors.isIndex(path) ? Safetensors.shards(path) : Set.of(path)) {
-            Safetensors.Header header = Safetensors.header(shard);
-            header.entries().forEach((name, entry) -> entries.put(name, new Entry(entry.dtype(), entry.shape())));
-            metadata.putAll(header.metadata());
+        Map<TensorFile, List<String>> shards = new LinkedHashMap<>();
+        for (Map.Entry<Path, List<String>> shard : index.tensorsByShard().entrySet()) {
+            TensorFile file = of(shard.getKey(), weights);
+            for (String name : shard.getValue()) {
+                if (!file.entries.containsKey(name))
+                    throw new FormatException(
+                            shard.getKey(), "no tensor \"" + name + "\", which " + path + " says it has");
+                entries.put(name, file.entries.get(name));
+            }
+            metadata.putAll(file.metadata);
+            shards.put(file, shard.getValue());
         }
-        return new TensorFile(path, false, "", false, entries, metadata);
+        return new TensorFile(path, false, "", false, entries, metadata, shards);
+    }
+
+    private static TensorFile ofSafetensors(Path path) throws IOException {
+        Map<String, Entry> entries = new LinkedHashMap<>();
+        Safetensors.Header header = Safetensors.header(path);
+        header.entries().forEach((name, entry) -> entries.put(name, new Entry(entry.dtype(), entry.shape())));
+        return new TensorFile(path, false, "", false, entries, header.metadata(), Map.of());
     }
 
     private static TensorFile ofTorch(Path path, Weights weights) throws IOException {
@@ -104,7 +125,13 @@ final class TensorFile {
             entries.put(String.valueOf(named.getKey()), new Entry(tensor.dtype(), tensor.shape()));
         }
         return new TensorFile(
-                path, true, chosen.isEmpty() ? "" : chosen + ".", AVERAGED.contains(chosen), entries, Map.of());
+                path,
+                true,
+                chosen.isEmpty() ? "" : chosen + ".",
+                AVERAGED.contains(chosen),
+                entries,
+                Map.of(),
+                Map.of());
     }
 
     /** The key under which the weights are, or "" for the whole. */
@@ -155,6 +182,7 @@ final class TensorFile {
 
     /** These tensors, on the CPU, in the scope around the call. */
     Map<String, Tensor> read(Set<String> names) throws IOException {
+        if (!shards.isEmpty()) return readShards(names);
         if (!torch) return Safetensors.read(path, names);
         Set<String> places = new LinkedHashSet<>();
         names.forEach(name -> places.add(prefix + name));
@@ -162,6 +190,16 @@ final class TensorFile {
         Map<?, ?> state = prefix.isEmpty() ? root : (Map<?, ?>) root.get(prefix.substring(0, prefix.length() - 1));
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         names.forEach(name -> tensors.put(name, (Tensor) state.get(name)));
+        return tensors;
+    }
+
+    private Map<String, Tensor> readShards(Set<String> names) throws IOException {
+        Map<String, Tensor> tensors = new LinkedHashMap<>();
+        for (Map.Entry<TensorFile, List<String>> shard : shards.entrySet()) {
+            Set<String> wanted = new LinkedHashSet<>(shard.getValue());
+            wanted.retainAll(names);
+            if (!wanted.isEmpty()) tensors.putAll(shard.getKey().read(wanted));
+        }
         return tensors;
     }
 

@@ -29,8 +29,6 @@ public final class VaeCheckpoint {
 
     private static final String CONFIG = "config.json";
     private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
-    private static final String FP16_WEIGHTS = "diffusion_pytorch_model.fp16.safetensors";
-    private static final String BIN_WEIGHTS = "diffusion_pytorch_model.bin";
     private static final String TAESD_ENCODER = "taesd_encoder.safetensors";
     private static final String TAESD_DECODER = "taesd_decoder.safetensors";
 
@@ -40,7 +38,7 @@ public final class VaeCheckpoint {
      * Opens, on the CPU and in float32, one of
      * <ul>
      *   <li>a diffusers folder: {@code config.json} of an {@code AutoencoderKL} or {@code AutoencoderTiny} and
-     *       {@code diffusion_pytorch_model.safetensors} (or {@code .fp16.safetensors}, {@code .bin}),
+     *       {@code diffusion_pytorch_model.safetensors} (or {@code .bin}, in shards, as the fp16 variant),
      *   <li>a folder with {@code taesd_encoder.safetensors} and {@code taesd_decoder.safetensors},
      *   <li>one safetensors or {@code .pt}, {@code .bin}, {@code .ckpt} file of an {@code AutoencoderKL}, under any of the names that {@link VaeKeyNames#current} knows. A
      *       {@code config.json} beside it is heeded; without one it is Stable Diffusion's in all that shapes do not tell: 32 groups, scale
@@ -85,8 +83,8 @@ public final class VaeCheckpoint {
         if (Files.exists(config)) {
             String name = className(config);
             return switch (name) {
-                case "AutoencoderKL" -> openKl(weights(folder), readConfig(config), true);
-                case "AutoencoderTiny" -> openTiny(config, weights(folder));
+                case "AutoencoderKL" -> openKl(DiffusersFolder.weightsIn(folder), readConfig(config), true);
+                case "AutoencoderTiny" -> openTiny(config, DiffusersFolder.weightsIn(folder));
                 default ->
                     throw new FormatException(
                             config, "_class_name is \"" + name + "\"; known are AutoencoderKL and AutoencoderTiny");
@@ -102,13 +100,6 @@ public final class VaeCheckpoint {
                 null,
                 "a folder of an autoencoder has a config.json and " + WEIGHTS + ", or " + TAESD_ENCODER + " and "
                         + TAESD_DECODER + hint);
-    }
-
-    private static Path weights(Path folder) throws IOException {
-        for (String name : List.of(WEIGHTS, FP16_WEIGHTS, BIN_WEIGHTS))
-            if (Files.exists(folder.resolve(name))) return folder.resolve(name);
-        throw new NoSuchFileException(
-                folder.resolve(WEIGHTS).toString(), null, "the folder has a config.json, but no weights of this name");
     }
 
     private static AutoencoderKl openKl(Path file, AutoencoderKlConfig given, boolean whole) throws IOException {

@@ -71,6 +71,16 @@ public interface Dataset extends AutoCloseable {
         return Optional.empty();
     }
 
+    /** The coefficients of a projection of these latents to colours, 3 rows of one per channel and a constant, if there is one. */
+    default Optional<List<Double>> linearRgb() {
+        return Optional.empty();
+    }
+
+    /** What is wrong with each picture that could not be read and was left out so far; empty where broken ones are errors. */
+    default List<String> brokenPictures() {
+        return List.of();
+    }
+
     /** What this is, on one line, for logs. */
     String describe();
 

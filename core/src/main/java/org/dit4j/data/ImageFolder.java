@@ -1,7 +1,5 @@
 package org.dit4j.data;
 
-import java.awt.image.BufferedImage;
-import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.FileSystem;
@@ -11,15 +9,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Objects;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.zip.ZipException;
 import org.dit4j.io.FormatException;
-import org.dit4j.io.Images;
 import org.dit4j.torch.Backend;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * PNG and JPEG pictures below a folder, or below a folder inside a zip file, with the class in a folder's name or in a table. Classes are
@@ -31,8 +24,6 @@ public final class ImageFolder implements Dataset {
         Backend.configure();
     }
 
-    private static final Logger log = LoggerFactory.getLogger(ImageFolder.class);
-
     private final Path path;
     private final ImageFolderConfig config;
     /** Of the zip file; null for a plain folder. */
@@ -41,10 +32,7 @@ public final class ImageFolder implements Dataset {
     private final PictureListing listing;
     private final List<String> classNames;
     private final List<PictureListing.Item> items;
-    /** The first item of each class, and the end. */
-    private final int[] firstOfClass;
-    /** Item → what is wrong with it. */
-    private final Map<Integer, String> broken = new ConcurrentHashMap<>();
+    private final Pictures pictures;
 
     private ImageFolder(Path root, Path path, ImageFolderConfig config, FileSystem archive) throws IOException {
         if (!Files.isDirectory(root))
@@ -55,9 +43,25 @@ public final class ImageFolder implements Dataset {
         listing = new PictureListing(root, path, config);
         classNames = listing.classNames();
         items = listing.items(classNames);
-        firstOfClass = new int[classNames.size() + 1];
-        for (PictureListing.Item item : items) firstOfClass[item.label() + 1]++;
-        for (int i = 1; i < firstOfClass.length; i++) firstOfClass[i] += firstOfClass[i - 1];
+        pictures = new Pictures(
+                path,
+                classNames,
+                config.imageSize(),
+                config.channels(),
+                config.skipBroken(),
+                items.size(),
+                index -> items.get(index).label(),
+                new Pictures.Files() {
+                    @Override
+                    public String name(int index) {
+                        return listing.shown(items.get(index).file());
+                    }
+
+                    @Override
+                    public InputStream open(int index) throws IOException {
+                        return Files.newInputStream(items.get(index).file());
+                    }
+                });
     }
 
     /**
@@ -137,46 +141,12 @@ public final class ImageFolder implements Dataset {
      */
     @Override
     public void pixels(long index, float[] out, int offset) throws IOException {
-        int label = label(index);
-        Objects.checkFromIndexSize(offset, channels() * height() * width(), out.length);
-        if (config.skipBroken()) Pixels.write(firstWhole((int) index, label), channels(), out, offset);
-        else Pixels.write(crop((int) index), channels(), out, offset);
+        pictures.pixels((int) Objects.checkIndex(index, size()), out, offset);
     }
 
-    /** The picture, or the next of its class that can be read: like everything here a function of the index and the files. */
-    private BufferedImage firstWhole(int index, int label) throws IOException {
-        int first = firstOfClass[label], count = firstOfClass[label + 1] - first;
-        for (int i = 0; i < count; i++) {
-            int candidate = first + (index - first + i) % count;
-            if (broken.containsKey(candidate)) continue;
-            try {
-                return crop(candidate);
-            } catch (FormatException e) {
-                if (broken.put(candidate, e.getMessage()) == null)
-                    log.warn("left out, the next picture of its class stands in: {}", e.getMessage());
-            }
-        }
-        throw new FormatException(
-                path,
-                "none of the " + count + " pictures of class \"" + classNames.get(label)
-                        + "\" can be read, the last because " + broken.get(first + count - 1));
-    }
-
-    private BufferedImage crop(int index) throws IOException {
-        Path file = items.get(index).file();
-        String name = listing.shown(file);
-        try (InputStream in = Files.newInputStream(file)) {
-            return Images.centerCrop(Images.read(in, name), config.imageSize());
-        } catch (ZipException | EOFException e) {
-            throw new FormatException(name, "damaged in the zip file: " + e.getMessage(), e);
-        } catch (IllegalArgumentException e) { // too long and narrow
-            throw new FormatException(name, e.getMessage(), e);
-        }
-    }
-
-    /** What was wrong with each picture that could not be read so far, sorted; empty unless broken ones are skipped. */
+    @Override
     public List<String> brokenPictures() {
-        return broken.values().stream().sorted().toList();
+        return pictures.broken();
     }
 
     @Override

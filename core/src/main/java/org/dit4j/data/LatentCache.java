@@ -187,11 +187,13 @@ public final class LatentCache implements Dataset {
     }
 
     /** The coefficients of a projection to colours, as {@link #writeIndex} took them, if there is one. */
+    @Override
     public Optional<List<Double>> linearRgb() {
         return Optional.ofNullable(index.linearRgb);
     }
 
     /** What was wrong with the pictures that were left out. */
+    @Override
     public List<String> brokenPictures() {
         return index.broken;
     }

@@ -110,6 +110,16 @@ public final class Subset implements Dataset {
     }
 
     @Override
+    public Optional<List<Double>> linearRgb() {
+        return all.linearRgb();
+    }
+
+    @Override
+    public List<String> brokenPictures() {
+        return all.brokenPictures();
+    }
+
+    @Override
     public int label(long item) {
         return all.label(index(item));
     }

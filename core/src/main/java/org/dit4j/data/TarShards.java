@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -23,7 +24,6 @@ import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.dit4j.io.FormatException;
-import org.dit4j.io.Images;
 import org.dit4j.torch.Backend;
 
 /**
@@ -52,6 +52,7 @@ public final class TarShards implements Dataset {
     private final List<FileChannel> channels = new ArrayList<>();
     private final List<Item> items = new ArrayList<>();
     private final List<String> classNames;
+    private final Pictures pictures;
     private int passedOver;
 
     private TarShards(Path path, TarShardsConfig config, List<Path> files) throws IOException {
@@ -63,6 +64,29 @@ public final class TarShards implements Dataset {
             if (items.isEmpty())
                 throw new FormatException(path, "no picture (.jpg, .jpeg, .png) with a class (.cls, .json) in here");
             classNames = namesOfClasses();
+            pictures = new Pictures(
+                    path,
+                    classNames,
+                    config.imageSize(),
+                    config.channels(),
+                    config.skipBroken(),
+                    items.size(),
+                    index -> items.get(index).label,
+                    new Pictures.Files() {
+                        @Override
+                        public String name(int index) {
+                            Item item = items.get(index);
+                            return shown(files.get(item.shard), item.name);
+                        }
+
+                        @Override
+                        public InputStream open(int index) throws IOException {
+                            Item item = items.get(index);
+                            byte[] bytes = new byte[item.size];
+                            TarIndex.read(files.get(item.shard), channels.get(item.shard), item.offset, bytes);
+                            return new ByteArrayInputStream(bytes);
+                        }
+                    });
         } catch (IOException | RuntimeException e) {
             close();
             throw e;
@@ -244,23 +268,19 @@ public final class TarShards implements Dataset {
         return items.get((int) Objects.checkIndex(index, size())).label;
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * @throws FormatException if the picture is broken; where broken ones are skipped, only if no picture of its class is whole
+     */
     @Override
     public void pixels(long index, float[] out, int offset) throws IOException {
-        Item item = items.get((int) Objects.checkIndex(index, size()));
-        Objects.checkFromIndexSize(offset, channels() * height() * width(), out.length);
-        Path file = files.get(item.shard);
-        String name = shown(file, item.name);
-        byte[] bytes = new byte[item.size];
-        TarIndex.read(file, channels.get(item.shard), item.offset, bytes);
-        try {
-            Pixels.write(
-                    Images.centerCrop(Images.read(new ByteArrayInputStream(bytes), name), config.imageSize()),
-                    channels(),
-                    out,
-                    offset);
-        } catch (IllegalArgumentException e) { // too long and narrow
-            throw new FormatException(name, e.getMessage(), e);
-        }
+        pictures.pixels((int) Objects.checkIndex(index, size()), out, offset);
+    }
+
+    @Override
+    public List<String> brokenPictures() {
+        return pictures.broken();
     }
 
     @Override

@@ -8,8 +8,10 @@ import java.util.List;
  * @param imageSize pictures are cropped to this many pixels square, as the reference crops
  * @param channels 3, or 1 for grey
  * @param classNames the names of all classes, in the order of their numbers; empty: their numbers, up to the highest one that occurs
+ * @param skipBroken whether a picture that cannot be read is replaced by the next good one of its class, and reported, instead of being an
+ *     error
  */
-public record TarShardsConfig(int imageSize, int channels, List<String> classNames) {
+public record TarShardsConfig(int imageSize, int channels, List<String> classNames, boolean skipBroken) {
     /** @throws IllegalArgumentException naming the value that is out of range */
     public TarShardsConfig {
         if (imageSize < 1 || imageSize > 8192)
@@ -21,6 +23,11 @@ public record TarShardsConfig(int imageSize, int channels, List<String> classNam
 
     /** RGB, classes named by their numbers. */
     public static TarShardsConfig of(int imageSize) {
-        return new TarShardsConfig(imageSize, 3, List.of());
+        return new TarShardsConfig(imageSize, 3, List.of(), false);
+    }
+
+    /** Whether to go on without broken pictures. */
+    public TarShardsConfig withSkipBroken(boolean skipBroken) {
+        return new TarShardsConfig(imageSize, channels, classNames, skipBroken);
     }
 }

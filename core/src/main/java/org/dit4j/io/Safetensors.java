@@ -1,22 +1,18 @@
 package org.dit4j.io;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Backend;
@@ -61,7 +57,7 @@ public final class Safetensors {
      * @throws FormatException if a file is not whole and correct, or a shard lacks a tensor
      */
     public static Map<String, Tensor> read(Path path) throws IOException {
-        if (isIndex(path)) return readShards(path, weightMap(path));
+        if (ShardIndex.is(path)) return read(ShardIndex.read(path));
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             Header header = SafetensorsHeader.read(path, channel);
             return read(path, channel, header, header.entries().keySet());
@@ -75,14 +71,7 @@ public final class Safetensors {
      * @throws FormatException as for {@link #read(Path)}, and if one of the tensors is not there
      */
     public static Map<String, Tensor> read(Path path, Collection<String> keys) throws IOException {
-        if (isIndex(path)) {
-            Map<String, String> all = weightMap(path), wanted = new LinkedHashMap<>();
-            for (String key : keys) {
-                if (!all.containsKey(key)) throw new FormatException(path, "no tensor \"" + key + "\"");
-                wanted.put(key, all.get(key));
-            }
-            return readShards(path, wanted);
-        }
+        if (ShardIndex.is(path)) return read(ShardIndex.read(path).only(keys));
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             return read(path, channel, SafetensorsHeader.read(path, channel), keys);
         }
@@ -108,58 +97,18 @@ public final class Safetensors {
         return tensors;
     }
 
-    /** Whether a path is named like the index of a sharded set: {@code ….index.json}, or as diffusers names variants, {@code ….index.fp16.json}. */
-    public static boolean isIndex(Path path) {
-        return path.toString().matches(".*\\.index(\\.[a-z0-9]+)?\\.json");
-    }
-
-    /** The files of a sharded set, in the order in which its index mentions them. */
-    public static Set<Path> shards(Path index) throws IOException {
-        Set<Path> shards = new LinkedHashSet<>();
-        weightMap(index).values().forEach(shard -> shards.add(index.resolveSibling(shard)));
-        return shards;
-    }
-
-    private static Map<String, Tensor> readShards(Path index, Map<String, String> weightMap) throws IOException {
-        Map<String, List<String>> keysOfShard = new LinkedHashMap<>();
-        weightMap.forEach((key, shard) ->
-                keysOfShard.computeIfAbsent(shard, s -> new ArrayList<>()).add(key));
+    private static Map<String, Tensor> read(ShardIndex index) throws IOException {
         Map<String, Tensor> read = new LinkedHashMap<>();
         try {
-            for (Map.Entry<String, List<String>> shard : keysOfShard.entrySet())
-                read.putAll(read(index.resolveSibling(shard.getKey()), shard.getValue()));
+            for (Map.Entry<Path, List<String>> shard : index.tensorsByShard().entrySet())
+                read.putAll(read(shard.getKey(), shard.getValue()));
         } catch (IOException | RuntimeException e) {
             TensorBytes.close(read);
             throw e;
         }
         Map<String, Tensor> ordered = new LinkedHashMap<>();
-        weightMap.keySet().forEach(key -> ordered.put(key, read.get(key)));
+        index.weightMap().keySet().forEach(key -> ordered.put(key, read.get(key)));
         return ordered;
-    }
-
-    /** Tensor → file name. */
-    private static Map<String, String> weightMap(Path index) throws IOException {
-        if (Files.size(index) > SafetensorsHeader.MAX_BYTES)
-            throw new FormatException(index, "an index above " + SafetensorsHeader.MAX_BYTES + " bytes");
-        JsonNode map;
-        try {
-            map = new ObjectMapper(SafetensorsHeader.JSON)
-                    .readTree(Files.readAllBytes(index))
-                    .path("weight_map");
-        } catch (com.fasterxml.jackson.core.JacksonException e) {
-            throw new FormatException(index, "not JSON: " + e.getOriginalMessage(), e);
-        }
-        if (!map.isObject()) throw new FormatException(index, "no \"weight_map\" of tensor names to file names");
-        Map<String, String> shards = new LinkedHashMap<>();
-        for (Map.Entry<String, JsonNode> item : map.properties()) {
-            String shard = item.getValue().asText();
-            // a name with a folder in it could lead anywhere
-            if (!shard.endsWith(".safetensors") || shard.matches(".*[/\\\\:\0].*"))
-                throw new FormatException(
-                        index, item.getKey() + " is in \"" + shard + "\", not the name of a safetensors file");
-            shards.put(item.getKey(), shard);
-        }
-        return shards;
     }
 
     /**
@@ -183,6 +132,54 @@ public final class Safetensors {
         ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
         TensorBytes.writeFully(channel, start.putLong(header.length).put(header).flip());
         for (Tensor tensor : tensors.values()) TensorBytes.write(channel, tensor);
+    }
+
+    /**
+     * As {@link #write(Path, Map, Map)}, in several files as Hugging Face's libraries do, none of which holds more bytes of tensors, but for
+     * one with a single larger tensor: {@code model-00001-of-00003.safetensors} and so on, then {@code model.safetensors.index.json}. What fits
+     * one file is written as one.
+     *
+     * @param path ends in {@code .safetensors} if more than one file is written
+     * @return the index, or the one file
+     */
+    public static Path writeShards(Path path, Map<String, Tensor> tensors, Map<String, String> metadata, long maxBytes)
+            throws IOException {
+        String name = path.getFileName().toString();
+        List<Map<String, Tensor>> shards = shards(tensors, maxBytes);
+        if (shards.size() == 1) {
+            write(path, tensors, metadata);
+            return path;
+        }
+        if (maxBytes < 1 || !name.endsWith(".safetensors"))
+            throw new IllegalArgumentException(path + " in shards of " + maxBytes
+                    + " bytes: the name ends in .safetensors, and a byte is the least");
+        String stem = name.substring(0, name.length() - ".safetensors".length());
+        Map<String, String> weightMap = new LinkedHashMap<>();
+        long total = 0;
+        for (int i = 0; i < shards.size(); i++) {
+            String shard = String.format(Locale.ROOT, "%s-%05d-of-%05d.safetensors", stem, i + 1, shards.size());
+            write(path.resolveSibling(shard), shards.get(i), metadata);
+            shards.get(i).keySet().forEach(tensor -> weightMap.put(tensor, shard));
+            for (Tensor tensor : shards.get(i).values()) total += tensor.nbytes();
+        }
+        ShardIndex index = new ShardIndex(path.resolveSibling(name + ".index.json"), weightMap);
+        index.write(total);
+        return index.path();
+    }
+
+    private static List<Map<String, Tensor>> shards(Map<String, Tensor> tensors, long maxBytes) {
+        List<Map<String, Tensor>> shards = new ArrayList<>();
+        shards.add(new LinkedHashMap<>());
+        long bytes = 0;
+        for (Map.Entry<String, Tensor> named : tensors.entrySet()) {
+            if (bytes > 0 && bytes + named.getValue().nbytes() > maxBytes) {
+                shards.add(new LinkedHashMap<>());
+                bytes = 0;
+            }
+            shards.get(shards.size() - 1).put(named.getKey(), named.getValue());
+            bytes += named.getValue().nbytes();
+        }
+        return shards;
     }
 
     /** The bytes of the file that {@link #write(Path, Map, Map)} would write; the tensors are at its end, one after another. */

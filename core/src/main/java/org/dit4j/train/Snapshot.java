@@ -14,7 +14,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.TrainState;
-import org.dit4j.data.LatentsHeader;
+import org.dit4j.data.Dataset;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.torch.StateDict;
@@ -22,6 +22,7 @@ import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.dit4j.vae.LatentScaling;
 import org.dit4j.vae.LatentSpace;
+import org.dit4j.vae.LinearRgb;
 
 /**
  * The whole state of a trainer between two steps, copied to the CPU's memory, so that it can be written while training goes on. The
@@ -33,6 +34,7 @@ final class Snapshot implements AutoCloseable {
     private final Trainer trainer;
     private final List<String> classNames;
     private final Optional<LatentSpace> latents;
+    private final Optional<LinearRgb> colours;
     /** What is not trained, and so in no flat buffer. */
     private final Map<String, Tensor> fixed = new LinkedHashMap<>();
 
@@ -41,11 +43,13 @@ final class Snapshot implements AutoCloseable {
     private final Map<String, Object> state = new LinkedHashMap<>();
     private long steps;
 
-    Snapshot(Trainer trainer, List<String> classNames, Optional<LatentsHeader> latents) {
+    Snapshot(Trainer trainer, Dataset data) {
         this.trainer = trainer;
-        this.latents = latents.map(
-                header -> new LatentSpace(header.encoderDigest(), new LatentScaling(header.scale(), header.shift())));
-        this.classNames = List.copyOf(classNames);
+        colours = data.linearRgb().map(coefficients -> new LinearRgb(data.channels(), coefficients));
+        latents = data.latents()
+                .map(header ->
+                        new LatentSpace(header.encoderDigest(), new LatentScaling(header.scale(), header.shift())));
+        classNames = trainer.config().model().numClasses() == 0 ? List.of() : List.copyOf(data.classNames());
         values = copyOf(trainer.parameters().values());
         average = copyOf(trainer.ema().average());
         firstMoments = copyOf(trainer.optimizer().firstMoments());
@@ -131,7 +135,7 @@ final class Snapshot implements AutoCloseable {
                                 classNames,
                                 trainer.diffusion().text(),
                                 weights)
-                        .withLatents(latents)
+                        .withLatents(latents, colours)
                         .metadata());
     }
 

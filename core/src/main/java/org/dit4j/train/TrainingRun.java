@@ -226,7 +226,6 @@ public final class TrainingRun implements AutoCloseable {
                     : 0;
             MetricsLog metrics = new MetricsLog(folder.metrics(), bytes);
             opened.add(metrics);
-            List<String> classNames = config.model().numClasses() == 0 ? List.of() : dataset.classNames();
             TrainingRun run = new TrainingRun(
                     lock,
                     folder,
@@ -238,7 +237,7 @@ public final class TrainingRun implements AutoCloseable {
                     validation,
                     new ValidationLog(folder.validation(), trainer.steps()),
                     dataset.size(),
-                    new Snapshot(trainer, classNames, dataset.latents()),
+                    new Snapshot(trainer, dataset),
                     initial.notes());
             run.start(checkpoint, damage, identity.differences(former), dataset);
             return run;

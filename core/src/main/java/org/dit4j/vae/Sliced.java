@@ -3,20 +3,17 @@ package org.dit4j.vae;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
-import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
 /** A codec run on a few items of the batch at a time. */
-final class Sliced implements LatentCodec {
-    private final LatentCodec codec;
+final class Sliced extends WrappedCodec {
     private final int maxBatch;
 
     Sliced(LatentCodec codec, int maxBatch) {
+        super(codec);
         if (maxBatch < 1) throw new IllegalArgumentException("maxBatch is " + maxBatch + "; at least 1");
-        this.codec = codec;
         this.maxBatch = maxBatch;
     }
 
@@ -50,35 +47,5 @@ final class Sliced implements LatentCodec {
 
     private static Tensor cat(List<Tensor> parts) {
         return Tensors.cat(0, parts.toArray(Tensor[]::new));
-    }
-
-    @Override
-    public int channels() {
-        return codec.channels();
-    }
-
-    @Override
-    public int downsampling() {
-        return codec.downsampling();
-    }
-
-    @Override
-    public LatentScaling scaling() {
-        return codec.scaling();
-    }
-
-    @Override
-    public String encoderDigest() {
-        return codec.encoderDigest();
-    }
-
-    @Override
-    public void to(Device device, ScalarType dtype) {
-        codec.to(device, dtype);
-    }
-
-    @Override
-    public void close() {
-        codec.close();
     }
 }

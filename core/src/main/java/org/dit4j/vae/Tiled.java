@@ -1,10 +1,8 @@
 package org.dit4j.vae;
 
 import java.util.function.UnaryOperator;
-import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
@@ -12,16 +10,15 @@ import org.dit4j.torch.Tensors;
  * A codec run on overlapping tiles. A tile counts fully in its middle and linearly less towards its edges; every result is the mean by
  * these weights.
  */
-final class Tiled implements LatentCodec {
-    private final LatentCodec codec;
+final class Tiled extends WrappedCodec {
     private final int tile, overlap; // in latent pixels
 
     Tiled(LatentCodec codec, int tileSize) {
+        super(codec);
         int downsampling = codec.downsampling();
         if (tileSize < 4 * downsampling || tileSize % downsampling != 0)
             throw new IllegalArgumentException("tileSize is " + tileSize + " pixels; a multiple of " + downsampling
                     + ", at least " + 4 * downsampling);
-        this.codec = codec;
         tile = tileSize / downsampling;
         overlap = tile / 4;
     }
@@ -100,35 +97,5 @@ final class Tiled implements LatentCodec {
         float[] ramps = new float[Math.toIntExact(size)];
         for (int i = 0; i < size; i++) ramps[i] = (float) Math.min(1, Math.min(i + 0.5, size - i - 0.5) / overlap);
         return Tensors.of(ramps, size);
-    }
-
-    @Override
-    public int channels() {
-        return codec.channels();
-    }
-
-    @Override
-    public int downsampling() {
-        return codec.downsampling();
-    }
-
-    @Override
-    public LatentScaling scaling() {
-        return codec.scaling();
-    }
-
-    @Override
-    public String encoderDigest() {
-        return codec.encoderDigest();
-    }
-
-    @Override
-    public void to(Device device, ScalarType dtype) {
-        codec.to(device, dtype);
-    }
-
-    @Override
-    public void close() {
-        codec.close();
     }
 }

@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.Golden;
 import org.dit4j.io.Safetensors;
@@ -26,7 +25,7 @@ class DiffusersFolderGoldenTest {
 
     @Test
     void whatWasReadIsWrittenAsDiffusersWroteIt() throws IOException {
-        Conversion.convert(Golden.path(FOLDER), folder.resolve("copy"), OpenOptions.DEFAULT, Optional.empty());
+        Conversion.convert(Golden.path(FOLDER), folder.resolve("copy"), OpenOptions.DEFAULT, WriteOptions.DEFAULT);
         for (String part : new String[] {"transformer", "vae"}) {
             String file = part + "/diffusion_pytorch_model.safetensors";
             try (TensorScope scope = new TensorScope()) {

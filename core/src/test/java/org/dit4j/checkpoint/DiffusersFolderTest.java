@@ -97,23 +97,32 @@ class DiffusersFolderTest {
                             .intern());
             Files.delete(fp16);
 
-            writeShards(tensors);
-            assertSame(DiffusersFolder.read(folder));
+            for (String ending : List.of(".safetensors", ".bin")) {
+                Path index = writeShards(tensors, ending);
+                assertSame(DiffusersFolder.read(folder));
+                Files.delete(index);
+            }
         }
     }
 
-    private void writeShards(Map<String, Tensor> tensors) throws IOException {
+    private Path writeShards(Map<String, Tensor> tensors, String ending) throws IOException {
         Map<String, Tensor> first = new LinkedHashMap<>(), second = new LinkedHashMap<>();
         StringBuilder map = new StringBuilder();
         tensors.forEach((name, tensor) -> {
             boolean inFirst = first.size() <= second.size();
             (inFirst ? first : second).put(name, tensor);
             map.append(map.isEmpty() ? "" : ",")
-                    .append("\"" + name + "\":\"" + (inFirst ? "one" : "two") + ".safetensors\"");
+                    .append("\"" + name + "\":\"" + (inFirst ? "one" : "two") + ending + "\"");
         });
-        Safetensors.write(folder.resolve("transformer/one.safetensors"), first, Map.of());
-        Safetensors.write(folder.resolve("transformer/two.safetensors"), second, Map.of());
-        Files.writeString(folder.resolve(WEIGHTS + ".index.json"), "{\"weight_map\":{" + map + "}}");
+        Path transformer = folder.resolve("transformer");
+        for (Map.Entry<String, Map<String, Tensor>> shard :
+                Map.of("one", first, "two", second).entrySet()) {
+            Path file = transformer.resolve(shard.getKey() + ending);
+            if (ending.equals(".bin")) TorchFile.write(file, shard.getValue());
+            else Safetensors.write(file, shard.getValue(), Map.of());
+        }
+        String name = "diffusion_pytorch_model" + ending + ".index.json";
+        return Files.writeString(transformer.resolve(name), "{\"weight_map\":{" + map + "}}");
     }
 
     @Test

@@ -84,7 +84,7 @@ class RoundTripTest {
     }
 
     private static void convert(Path from, Path to, OpenOptions options) throws IOException {
-        Conversion.convert(from, to, options, Optional.empty());
+        Conversion.convert(from, to, options, WriteOptions.DEFAULT);
     }
 
     private static void assertSameFile(Path expected, Path actual) throws IOException {

@@ -19,6 +19,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.RecipeWeights;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
+import org.dit4j.io.ShardIndex;
+import org.dit4j.io.TorchFile;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -61,6 +63,29 @@ class VaeCheckpointTest {
         assertSame(VaeCheckpoint.open(folder.resolve("new/vae")));
         // the file alone too: the configuration lies beside it
         assertSame(VaeCheckpoint.open(folder.resolve("new/vae").resolve(WEIGHTS)));
+    }
+
+    @Test
+    void aFolderWithItsWeightsInShardsOpens() throws IOException {
+        VaeCheckpoint.write(folder, codec);
+        Files.delete(folder.resolve(WEIGHTS));
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> state = StateDict.of(codec);
+            long half = 2 * state.values().stream().mapToLong(Tensor::numel).sum();
+            Path index = Safetensors.writeShards(folder.resolve(WEIGHTS), state, Map.of(), half);
+            assertSame(VaeCheckpoint.open(folder));
+            // the same as torch.save's
+            ShardIndex shards = ShardIndex.read(index);
+            for (Path shard : shards.tensorsByShard().keySet())
+                TorchFile.write(Path.of(shard.toString().replace(".safetensors", ".bin")), Safetensors.read(shard));
+            Path bin = folder.resolve("diffusion_pytorch_model.bin.index.json");
+            Files.writeString(bin, Files.readString(index).replace(".safetensors", ".bin"));
+            Files.delete(index);
+            for (Path shard : shards.tensorsByShard().keySet()) Files.delete(shard);
+            assertSame(VaeCheckpoint.open(folder));
+            TorchFile.write(folder.resolve("diffusion_pytorch_model-00002-of-00003.bin"), Map.of());
+            assertRefused("which " + bin + " says it has", FormatException.class, () -> VaeCheckpoint.open(folder));
+        }
     }
 
     @Test

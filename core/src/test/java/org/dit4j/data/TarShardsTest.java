@@ -27,6 +27,7 @@ import org.dit4j.NativeObjects;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.io.Mutations;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -389,7 +390,7 @@ class TarShardsTest {
         put("x.png", picture(1));
         put("x.cls", "2");
         Path file = write("a.tar");
-        TarShardsConfig two = new TarShardsConfig(8, 3, List.of("a", "b"));
+        TarShardsConfig two = new TarShardsConfig(8, 3, List.of("a", "b"), false);
         assertSays(assertThrows(FormatException.class, () -> TarShards.open(file, two)), "from 0 to 1");
     }
 
@@ -405,7 +406,45 @@ class TarShardsTest {
     }
 
     @Test
+    void whereBrokenPicturesAreSkippedTheNextOfTheClassStandsIn() throws IOException {
+        byte[] torn = Arrays.copyOf(picture(1), 60);
+        put("a.png", torn);
+        put("a.cls", "1");
+        put("b.png", picture(0x200000));
+        put("b.cls", "0");
+        put("c.png", picture(0x300000));
+        put("c.cls", "1");
+        put("d.png", torn);
+        put("d.cls", "2");
+        Path file = write("a.tar");
+        try (TarShards shards = TarShards.open(file, EIGHT.withSkipBroken(true))) {
+            assertEquals(0x30, red(shards, 0));
+            assertEquals(0x20, red(shards, 1));
+            assertEquals(0x30, red(shards, 2));
+            assertEquals(1, shards.brokenPictures().size());
+            assertTrue(
+                    shards.brokenPictures()
+                            .get(0)
+                            .startsWith(file.resolve("a.png").toString()),
+                    shards.brokenPictures().toString());
+            assertSays(
+                    assertThrows(FormatException.class, () -> pixels(shards, 3)),
+                    "none of the 1 pictures of class \"2\" can be read");
+        }
+    }
+
+    @Test
     void damagedArchivesAreReadOrRefused() throws IOException {
+        mutate(5_000, 1);
+    }
+
+    @Test
+    @Tag("slow")
+    void manyDamagedArchivesAreReadOrRefused() throws IOException {
+        mutate(200_000, 2);
+    }
+
+    private void mutate(int count, long seed) throws IOException {
         put("a/x.png", picture(1));
         put("a/x.cls", "0");
         put("long/".repeat(30) + "y.json", "{\"label\": 1}");
@@ -415,7 +454,7 @@ class TarShardsTest {
         put("long/".repeat(30) + "y.cls", "1");
         byte[] pax = Files.readAllBytes(write("b.tar"));
         List<byte[]> seeds = List.of(Arrays.copyOf(gnu, 5 * 1024), Arrays.copyOf(pax, 5 * 1024));
-        Mutations.run(5_000, 1, seeds, folder, path -> {
+        Mutations.run(count, seed, seeds, folder, path -> {
             try (TarShards shards = TarShards.open(path, EIGHT)) {
                 for (long i = 0; i < shards.size(); i++) pixels(shards, i);
             }

@@ -7,12 +7,14 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import org.dit4j.data.TarShards;
+import org.dit4j.data.TarShardsConfig;
 import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.Tag;
 
 /**
  * A target per format for long runs: {@code JAZZER_FUZZ=1 mvn test -pl core -Dtest=FormatsFuzzTest#pickle -Ddit.excludedTags=}. What is
- * not a FormatException is a finding. The seeds are small files by torch, safetensors, NumPy and Pillow, among the test resources; what a
+ * not a FormatException is a finding. The seeds are small files by torch, safetensors, NumPy, Pillow and tarfile, among the test resources; what a
  * run finds is stored there too.
  */
 @Tag("slow")
@@ -68,6 +70,15 @@ class FormatsFuzzTest {
     @FuzzTest(maxDuration = "10m")
     void npz(byte[] file) throws IOException {
         fuzz(file, Npz::read);
+    }
+
+    @FuzzTest(maxDuration = "10m")
+    void tar(byte[] file) throws IOException {
+        fuzz(file, path -> {
+            try (TarShards shards = TarShards.open(path, TarShardsConfig.of(8))) {
+                for (long i = 0; i < shards.size(); i++) shards.pixels(i, new float[3 * 8 * 8], 0);
+            }
+        });
     }
 
     @FuzzTest(maxDuration = "10m")

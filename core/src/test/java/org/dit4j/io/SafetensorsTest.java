@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -166,11 +168,40 @@ class SafetensorsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"../m.safetensors", "/etc/m.safetensors", "C:m.safetensors", "..", "m.bin", ""})
+    @ValueSource(strings = {"../m.safetensors", "/etc/m.safetensors", "C:m.safetensors", "..", "m.pt", ".bin", ""})
     void anIndexCannotNameFilesElsewhere(String shard) throws IOException {
         Path index = Files.writeString(
                 folder.resolve("m.safetensors.index.json"), "{\"weight_map\":{\"a\":\"" + shard + "\"}}");
-        assertTrue(refused(index).contains("not the name of a safetensors file"));
+        assertTrue(refused(index).contains("not the name of a .safetensors or .bin file"));
+    }
+
+    @Test
+    void shardsAreWrittenAsHuggingFacesLibrariesDo() throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = new LinkedHashMap<>();
+            tensors.put("b", Tensors.of(new long[] {1, 2}, 2)); // 16 bytes
+            tensors.put("a", Tensors.of(new long[] {3}, 1));
+            tensors.put("large", Tensors.of(new long[5], 5));
+            tensors.put("c", Tensors.of(new long[] {4}, 1));
+            Path index = Safetensors.writeShards(folder.resolve("m.safetensors"), tensors, Map.of("k", "v"), 24);
+            assertEquals(folder.resolve("m.safetensors.index.json"), index);
+            JsonNode json = new ObjectMapper().readTree(index.toFile());
+            assertEquals(72, json.at("/metadata/total_size").asLong());
+            assertEquals(
+                    "{\"a\":\"m-00001-of-00003.safetensors\",\"b\":\"m-00001-of-00003.safetensors\","
+                            + "\"c\":\"m-00003-of-00003.safetensors\",\"large\":\"m-00002-of-00003.safetensors\"}",
+                    json.get("weight_map").toString());
+            Map<String, Tensor> read = Safetensors.read(index);
+            tensors.forEach((name, tensor) -> assertTrue(tensor.equal(read.get(name)), name));
+            Safetensors.Header first = Safetensors.header(folder.resolve("m-00001-of-00003.safetensors"));
+            assertEquals(Map.of("k", "v"), first.metadata());
+            Path one = folder.resolve("one.safetensors");
+            assertEquals(one, Safetensors.writeShards(one, tensors, Map.of(), 72));
+            assertEquals(4, Safetensors.read(one).size());
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> Safetensors.writeShards(folder.resolve("m.pt"), tensors, Map.of(), 24));
+        }
     }
 
     @Test

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Glyphs;
@@ -55,7 +54,7 @@ class MemoryNeedTest {
                 new DiTConfig(8, 8, 2, 3, 24, 2, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO), 2, false, false);
         MemoryNeed need = MemoryNeed.of(config);
         try (Trainer trainer = new Trainer(config, GaussianDiffusion.published(), new Glyphs(1, 8));
-                Snapshot snapshot = new Snapshot(trainer, new Glyphs(1, 8).classNames(), Optional.empty());
+                Snapshot snapshot = new Snapshot(trainer, new Glyphs(1, 8));
                 TensorScope scope = new TensorScope()) {
             long flat = trainer.parameters().values().nbytes(), fixed = 0;
             for (Tensor tensor : StateDict.of(trainer.network()).values()) fixed += tensor.nbytes();

@@ -347,7 +347,7 @@ class ResumeTest {
         try (Trainer trainer = new Trainer(run.config(), GaussianDiffusion.published(), run.data)) {
             trainer.step();
             long before = NativeObjects.settled();
-            try (Snapshot snapshot = new Snapshot(trainer, List.of(), Optional.empty())) {
+            try (Snapshot snapshot = new Snapshot(trainer, run.data)) {
                 snapshot.take(Map.of());
                 snapshot.save(folder, run.safety.retention());
                 Path saved = newest(run.folder());
