@@ -203,8 +203,8 @@ public final class TrainingRun implements AutoCloseable {
         RunIdentity former = folder.identity();
         RunIdentity identity = RunIdentity.of(config, diffusion, dataset).withOriginOf(former);
         if (!identity.values().get("model").equals(former.values().get("model")))
-            throw new IllegalArgumentException(
-                    folder.path() + " trains another model: " + String.join("; ", identity.differences(former)));
+            throw new IllegalArgumentException(folder.path() + " trains another model: "
+                    + String.join("; ", identity.differences(former)) + "; begin another run with --resume never");
         List<AutoCloseable> opened = new ArrayList<>();
         try {
             RunLock lock = RunLock.take(folder);
