@@ -68,12 +68,12 @@ record RunSummary(
         Instant touched = Files.getLastModifiedTime(folder.path()).toInstant();
         try {
             folder.identity();
+            OptionalLong process = RunLock.holder(folder); // first: a run that ends meanwhile is not taken for stopped
             Recipe config = config(folder);
             Optional<Path> checkpoint = TrainState.latest(folder.checkpoints());
             JsonNode last = FollowedFile.lastJson(folder.metrics());
             Long maxSteps = maxSteps(config);
             long saved = checkpoint.map(RunSummary::step).orElse(0L);
-            OptionalLong process = RunLock.holder(folder);
             return new RunSummary(
                     name,
                     folder.path().toString(),
