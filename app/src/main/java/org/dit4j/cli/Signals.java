@@ -55,7 +55,8 @@ final class Signals implements AutoCloseable {
         }
     }
 
-    private void receive(ExitCode code) {
+    /** Each signal comes on a thread of its own. */
+    private synchronized void receive(ExitCode code) {
         if (received != null) Runtime.getRuntime().halt(code.code);
         received = code;
         System.err.println(code == ExitCode.INTERRUPTED ? "\nsaving; Ctrl-C again stops at once" : "\nsaving");

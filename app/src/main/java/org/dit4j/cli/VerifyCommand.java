@@ -56,7 +56,7 @@ final class VerifyCommand implements Callable<Integer> {
                 throw new NoSuchFileException(path.toString(), null, "no such folder; give the folder of a run");
             if (TrainState.isCheckpoint(path)) return List.of(path);
             List<Path> checkpoints = TrainState.checkpoints(new RunFolder(path).checkpoints());
-            if (checkpoints.isEmpty()) throw new IOException(path + " has no checkpoint");
+            if (checkpoints.isEmpty()) throw new IOException(path + " has no checkpoint; give the folder of a run");
             return checkpoints;
         });
     }

@@ -40,6 +40,9 @@ public final class Curves {
     /** The largest value over the smallest. */
     private static final double LOGARITHMIC_FROM = 4;
 
+    /** Beyond it, as where a run diverged, XChart looks for ticks without end. */
+    private static final double LARGEST = 1e12;
+
     private static final List<Integer> LABELLED = List.of(1, 2, 3, 5);
 
     private Curves() {}
@@ -188,7 +191,7 @@ public final class Curves {
             Line line = new Line(new ArrayList<>(), new ArrayList<>());
             for (T log : logs) {
                 double y = value.applyAsDouble(log);
-                if (Double.isFinite(y) && (y > 0 || !positive)) line.add(step.applyAsLong(log), y);
+                if (Math.abs(y) <= LARGEST && (y > 0 || !positive)) line.add(step.applyAsLong(log), y);
             }
             return line;
         }

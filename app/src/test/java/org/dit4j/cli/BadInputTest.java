@@ -21,6 +21,8 @@ import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.train.RunFolder;
+import org.dit4j.train.RunLock;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -215,7 +217,7 @@ class BadInputTest {
                 "USAGE | --image-size=4 | glyphs of 4 pixels cannot be drawn; choose 8 to 1024",
                 "USAGE | --channels=2 | --channels is 2; 1 is grey, 3 is RGB",
                 "USAGE | --channels=1 | the data are 3×32×32 (channels, height, width), the model takes 1×32×32",
-                "USAGE | --num-classes=9 | the data have 10 classes, the model 9",
+                "USAGE | --num-classes=9 | the data have 10 classes, the model 9; it needs at least as many",
                 "USAGE | --micro-batch-size=3 | global batch size 4 is not a multiple of the micro-batch size 3",
                 "USAGE | --epochs=1 | these data are endless and have no epochs",
                 "USAGE | --global-batch-size=0 | --global-batch-size: \"0\" is not a whole number of at least 1",
@@ -282,19 +284,19 @@ class BadInputTest {
             delimiter = '|',
             value = {
                 "CHECKPOINT | inspect nowhere | nowhere: no such file or folder",
-                "CHECKPOINT | inspect $TEXT | $TEXT: ",
-                "CHECKPOINT | inspect $CUT | $CUT: ",
+                "CHECKPOINT | inspect $TEXT | does not fit the file; is this a safetensors file?",
+                "CHECKPOINT | inspect $CUT | after its header; was it cut short?",
                 "CHECKPOINT | sample --ckpt=$EVIL | os.system",
                 "CHECKPOINT | convert $EVIL $OUT.safetensors | os.system",
                 "USAGE      | convert $RUN $TEXT | $TEXT is there already, and nothing is overwritten; name another",
-                "USAGE      | convert $RUN $OUT.ckpt | ",
+                "USAGE      | convert $RUN $OUT.ckpt | no format to write; .safetensors, .pt, or a folder",
                 "CHECKPOINT | convert nowhere $OUT.pt | nowhere: no such file or folder",
                 "USAGE      | convert $RUN | Missing required parameter: 'TO'",
-                "CHECKPOINT | verify $EMPTY | $EMPTY has no checkpoint",
+                "CHECKPOINT | verify $EMPTY | $EMPTY has no checkpoint; give the folder of a run",
                 "CHECKPOINT | verify $TEXT | no such folder; give the folder of a run",
                 "USAGE      | encode --data-path=$IDX --out=$OUT | --vae is missing: a folder or file of an autoencoder",
                 "CHECKPOINT | encode --data-path=$IDX --out=$OUT --vae=$TEXT | $TEXT: ",
-                "CHECKPOINT | encode --data-path=$IDX --out=$OUT --vae=$WEIGHTS | ",
+                "CHECKPOINT | encode --data-path=$IDX --out=$OUT --vae=$WEIGHTS | encoder.conv_in.weight is missing; this is no AutoencoderKL",
                 "USAGE      | encode --data-path=$IDX --vae=x | Missing required option: '--out=FOLDER'",
                 "USAGE      | info --image-size=12 | image size 12 is not a multiple of 8, which an autoencoder needs; use --vae none",
                 "USAGE      | info --model=DiT-H/2 | unknown value \"DiT-H/2\"; one of [DiT-S/8,",
@@ -305,8 +307,8 @@ class BadInputTest {
                 "USAGE      | train --data-path=glyphs | these data are endless and have no epochs; give --max-steps",
                 "USAGE      | train --data-path | Missing required parameter",
                 "USAGE      | $TRAIN --resume=$EMPTY | $EMPTY: is not the folder of a run: it has no run.json",
-                "CHECKPOINT | $TRAIN --resume=nowhere | nowhere",
-                "CHECKPOINT | $TRAIN --resume=$TEXT | $TEXT",
+                "CHECKPOINT | $TRAIN --resume=nowhere | --resume nowhere: no such file or folder; auto, never, the folder of a run",
+                "CHECKPOINT | $TRAIN --resume=$TEXT | a new run can begin with the weights (--init-from)",
                 "CHECKPOINT | $TRAIN --resume=$EVIL | os.system",
                 "CHECKPOINT | $TRAIN --init-from=nowhere | nowhere: no such file or folder",
                 "USAGE      | $TRAIN --init-from=$RUN --resume=$TEXT | give one of them",
@@ -335,6 +337,20 @@ class BadInputTest {
         assumeFalse(Backend.hasCuda());
         fails(ExitCode.DEVICE, "device \"cuda\" is not here", "sample", "--ckpt=$RUN", "--device=cuda");
         fails(ExitCode.DEVICE, "device \"cuda:1\" is not here", TinyRun.flags("train", "--device=cuda:1"));
+    }
+
+    @Test
+    void aFolderInWhichAnotherTrainsIsRefused() throws IOException {
+        Path results = folder.resolve("two");
+        Path run = TinyRun.train(results, "--sample-every=0");
+        try (RunLock lock = RunLock.take(new RunFolder(run))) {
+            fails(
+                    ExitCode.USAGE,
+                    run + " is being trained by process "
+                            + ProcessHandle.current().pid()
+                            + "; wait for it, stop it, or start another run with --resume never",
+                    TinyRun.flags("train", "--results-dir=" + results, "--sample-every=0", "--max-steps=5"));
+        }
     }
 
     @Test

@@ -1,6 +1,7 @@
 package org.dit4j.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -9,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.dit4j.checkpoint.TrainState;
@@ -72,8 +74,11 @@ class ContinueTest {
     void whatCannotGoOnSaysWhy() throws IOException {
         assertEquals(0, train().exitCode());
         CommandRun absent = train("--resume=nowhere");
-        assertEquals(2, absent.exitCode());
-        assertEquals("dit: --resume nowhere: no such run folder; auto, never or the folder of a run\n", absent.err());
+        assertEquals(5, absent.exitCode());
+        assertTrue(
+                absent.err()
+                        .startsWith("dit: --resume nowhere: no such file or folder; auto, never, the folder of a run"),
+                absent.err());
         Path run = results.resolve("000-DiT-16x1-4");
         CommandRun other = train("--resume=" + run, "--depth=2");
         assertEquals(2, other.exitCode());
@@ -113,13 +118,11 @@ class ContinueTest {
         assertTrue(absent.err().contains("no such folder; give the folder of a run"), absent.err());
         CommandRun empty = CommandRun.of("verify", results.toString());
         assertEquals(5, empty.exitCode());
-        assertEquals("dit: " + results + " has no checkpoint\n", empty.err());
+        assertEquals("dit: " + results + " has no checkpoint; give the folder of a run\n", empty.err());
     }
 
-    @ParameterizedTest
-    @CsvSource({"TERM,143,SIGTERM", "INT,130,SIGINT"})
-    @DisabledOnOs(OS.WINDOWS)
-    void aSignalSavesAndEndsWithItsExitCode(String signal, int exitCode, String meaning) throws Exception {
+    /** The real process, training without end. */
+    private Process start(Path err, String... flags) throws IOException {
         List<String> command = new ArrayList<>();
         // a build that runs in the background of a shell ignores SIGINT, and hands that on to what it starts
         if (OS.LINUX.isCurrentOs()) command.addAll(List.of("env", "--default-signal=INT"));
@@ -129,19 +132,72 @@ class ContinueTest {
                 "-cp",
                 System.getProperty("java.class.path"),
                 Main.class.getName()));
-        command.addAll(List.of(TinyRun.flags(
-                "train", "--results-dir=" + results, "--sample-every=0", "--max-steps=1000000", "--log-every=5")));
+        List<String> all =
+                new ArrayList<>(List.of("--results-dir=" + results, "--sample-every=0", "--max-steps=1000000"));
+        all.addAll(List.of(flags));
+        command.addAll(List.of(TinyRun.flags("train", all.toArray(String[]::new))));
+        return new ProcessBuilder(command).redirectError(err.toFile()).start();
+    }
+
+    private static void send(String signal, Process process) throws Exception {
+        new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid()))
+                .start()
+                .waitFor();
+    }
+
+    private static void await(Process process, Callable<Boolean> condition) throws Exception {
+        for (int i = 0; i < 12_000 && process.isAlive() && !condition.call(); i++) TimeUnit.MILLISECONDS.sleep(10);
+        assertTrue(condition.call(), "waited in vain");
+    }
+
+    /** Its checkpoints take some 300 MB, so that saving one takes long enough to be caught at it. */
+    @Test
+    @DisabledOnOs(OS.WINDOWS)
+    void aSecondCtrlCDoesNotWaitForTheSaving() throws Exception {
+        Path err = results.resolve("err"), checkpoints = results.resolve("000-DiT-512x4-16/checkpoints");
+        Process process = start(
+                err,
+                "--hidden-size=512",
+                "--depth=4",
+                "--patch-size=16",
+                "--ckpt-every=3",
+                "--keep-last=1",
+                "--log-every=1000");
+        try {
+            await(process, () -> !TrainState.checkpoints(checkpoints).isEmpty());
+            send("INT", process);
+            await(
+                    process,
+                    () -> Files.readString(err).contains("saving; Ctrl-C again stops at once")
+                            && names(checkpoints).stream().anyMatch(name -> name.matches("step-\\d+\\.tmp-.*")));
+            send("INT", process);
+            assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+            String said = Files.readString(err, StandardCharsets.UTF_8);
+            assertEquals(130, process.exitValue(), said);
+            assertFalse(said.contains("saved and stopped"), said);
+            assertTrue(
+                    names(checkpoints).stream().anyMatch(name -> name.contains(".tmp-")),
+                    "it was stopped while it saved: " + names(checkpoints));
+            for (Path checkpoint : TrainState.checkpoints(checkpoints))
+                assertEquals(List.of(), TrainState.verify(checkpoint));
+            assertFalse(TrainState.checkpoints(checkpoints).isEmpty());
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"TERM,143,SIGTERM", "INT,130,SIGINT"})
+    @DisabledOnOs(OS.WINDOWS)
+    void aSignalSavesAndEndsWithItsExitCode(String signal, int exitCode, String meaning) throws Exception {
         Path err = results.resolve("err");
-        Process process =
-                new ProcessBuilder(command).redirectError(err.toFile()).start();
+        Process process = start(err, "--log-every=5");
         try {
             Path run = results.resolve("000-DiT-16x1-4");
             Path metrics = run.resolve("metrics.jsonl");
             for (int i = 0; i < 600 && process.isAlive() && (Files.notExists(metrics) || Files.size(metrics) == 0); i++)
                 TimeUnit.MILLISECONDS.sleep(100);
-            new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid()))
-                    .start()
-                    .waitFor();
+            send(signal, process);
             assertTrue(process.waitFor(60, TimeUnit.SECONDS));
             String said = Files.readString(err, StandardCharsets.UTF_8);
             assertEquals(exitCode, process.exitValue(), said);

@@ -56,11 +56,13 @@ class JsonTest {
                 "convert $RUN $.safetensors | written,format,model,parameters",
                 "verify $RUN |",
                 "info --model=DiT-S/8 | models",
+                "runs --results-dir=$RESULTS | runs",
                 "bench --model=DiT-S/8 --batch=1 --iters=1 --repeats=1 --device=cpu | mode,model,batch,precision,device,ms,spread,images_per_s",
                 "doctor --results-dir=$ | works,checks,seconds",
             })
     void eachReportIsOneObject(String command, String keys, @TempDir Path out) throws IOException {
         String filled = command.replace("$RUN", run.toString())
+                .replace("$RESULTS", folder.resolve("results").toString())
                 .replace("$IDX", idx.toString())
                 .replace("$VAE", vae.toString())
                 .replace("$", out.resolve("out").toString());

@@ -178,7 +178,9 @@ final class SafetensorsHeader {
             at = entry.end();
             ordered.put(key, entry);
         }
-        require(at == dataSize, "the tensors have " + at + " bytes, the file has " + dataSize + " after its header");
+        require(
+                at == dataSize,
+                "the tensors have " + at + " bytes, the file has " + dataSize + " after its header; was it cut short?");
         return new Header(ordered, metadata, 8L + headerSize);
     }
 

@@ -135,7 +135,8 @@ public final class Trainer implements AutoCloseable {
                     model.inputWidth()));
         if (model.numClasses() > 0 && dataset.classNames().size() > model.numClasses())
             throw new IllegalArgumentException(
-                    "the data have " + dataset.classNames().size() + " classes, the model " + model.numClasses());
+                    "the data have " + dataset.classNames().size() + " classes, the model " + model.numClasses()
+                            + "; it needs at least as many");
     }
 
     private DiT onDevice(DiT network) {
