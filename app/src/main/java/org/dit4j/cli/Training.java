@@ -175,7 +175,7 @@ final class Training implements AutoCloseable {
         return Failure.as(
                 ExitCode.CHECKPOINT,
                 () -> flags.output
-                        .origin()
+                        .presentOrigin()
                         .open(config, flags.model.diffusion())
                         .notes());
     }
