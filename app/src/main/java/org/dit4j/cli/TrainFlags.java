@@ -222,8 +222,8 @@ final class TrainFlags {
         @Option(
                 names = "--init-from",
                 paramLabel = "PATH",
-                description = "Begin with trained weights, at step 0: a run folder, a .pt or .safetensors file, a"
-                        + " diffusers folder, or a name as on Hugging Face's hub, in the local cache. Classes and image"
+                description = "Begin with trained weights, at step 0: a run folder, a diffusers folder, a .safetensors"
+                        + " or .pt file, or a name as on Hugging Face's hub, in the local cache. Classes and image"
                         + " size may be others. Default: random weights.")
         private Path initFrom;
 
