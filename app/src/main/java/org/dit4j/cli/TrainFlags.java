@@ -222,8 +222,8 @@ final class TrainFlags {
         @Option(
                 names = "--init-from",
                 paramLabel = "PATH",
-                description = "Begin with trained weights, at step 0: a run folder, a .pt or .safetensors file, a"
-                        + " diffusers folder, or a name as on Hugging Face's hub, in the local cache. Classes and image"
+                description = "Begin with trained weights, at step 0: a run folder, a diffusers folder, a .safetensors"
+                        + " or .pt file, or a name as on Hugging Face's hub, in the local cache. Classes and image"
                         + " size may be others. Default: random weights.")
         private Path initFrom;
 
@@ -288,12 +288,18 @@ final class TrainFlags {
             if (initFrom != null)
                 throw new IllegalArgumentException("--resume " + resume + " goes on from a state of training,"
                         + " --init-from begins with weights at step 0; give one of them");
-            if (!Files.exists(resume))
+            return Origin.publishedState(resume); // which may be gone: a run that has begun does not need it
+        }
+
+        /** As {@link #origin}, for a run that has not begun. */
+        Origin presentOrigin() {
+            Origin origin = origin();
+            if (origin.kind() == Origin.Kind.PUBLISHED_STATE && !Files.exists(resume))
                 throw new Failure(
                         ExitCode.CHECKPOINT,
                         "--resume " + resume + ": no such file or folder; auto, never, the folder of a run, or a"
                                 + " training checkpoint of the published script");
-            return Origin.publishedState(resume);
+            return origin;
         }
 
         /** The run to go on with, if it is there. */

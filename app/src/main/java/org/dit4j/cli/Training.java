@@ -175,7 +175,7 @@ final class Training implements AutoCloseable {
         return Failure.as(
                 ExitCode.CHECKPOINT,
                 () -> flags.output
-                        .origin()
+                        .presentOrigin()
                         .open(config, flags.model.diffusion())
                         .notes());
     }
@@ -237,7 +237,9 @@ final class Training implements AutoCloseable {
                 follow(run, folder, progress, signals, another);
                 run.loggedLosses().values().forEach(loss -> lastLoss = loss);
             }
-            if (!data.brokenPictures().isEmpty()) PictureFlags.report(data.brokenPictures(), err);
+            // of latents they were left out, and named, when they were encoded
+            if (data.latents().isEmpty() && !data.brokenPictures().isEmpty())
+                PictureFlags.report(data.brokenPictures(), err);
         }
         return folder;
     }

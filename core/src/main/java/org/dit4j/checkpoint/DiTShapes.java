@@ -208,7 +208,7 @@ public final class DiTShapes {
         } catch (IllegalArgumentException e) {
             return "; " + e.getMessage();
         }
-        if (!name(found).equals(name(config))) return "; is this a " + name(found) + " file?";
+        if (!name(found).equals(name(config))) return "; are they those of " + name(found) + "?";
         List<String> differences = new ArrayList<>();
         if (found.tokens() != config.tokens())
             differences.add("latents of " + found.inputHeight() + " × " + found.inputWidth());

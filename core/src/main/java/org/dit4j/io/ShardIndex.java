@@ -1,6 +1,10 @@
 package org.dit4j.io;
 
 import com.fasterxml.jackson.core.JacksonException;
+import com.fasterxml.jackson.core.PrettyPrinter;
+import com.fasterxml.jackson.core.util.DefaultIndenter;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.core.util.Separators;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
@@ -22,6 +26,11 @@ import java.util.TreeMap;
  * @param weightMap tensor → the name of its file, in the order of the index
  */
 public record ShardIndex(Path path, Map<String, String> weightMap) {
+    /** Two blanks to a level and {@code "name": value}, by which the file is to the byte as Hugging Face's libraries write it. */
+    private static final PrettyPrinter AS_PYTHON = new DefaultPrettyPrinter(
+                    Separators.createDefaultInstance().withObjectFieldValueSpacing(Separators.Spacing.AFTER))
+            .withObjectIndenter(new DefaultIndenter("  ", "\n"));
+
     /** Whether a path is named like an index: {@code ….index.json}, or, as diffusers names variants, {@code ….index.fp16.json}. */
     public static boolean is(Path path) {
         return path.toString().matches(".*\\.index(\\.[a-z0-9]+)?\\.json");
@@ -82,7 +91,7 @@ public record ShardIndex(Path path, Map<String, String> weightMap) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("metadata", Map.of("total_size", totalBytes));
         json.put("weight_map", new TreeMap<>(weightMap));
-        String text = new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(json) + "\n";
+        String text = new ObjectMapper().writer(AS_PYTHON).writeValueAsString(json) + "\n";
         ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
         AtomicFile.write(path, channel -> TensorBytes.writeFully(channel, bytes));
     }

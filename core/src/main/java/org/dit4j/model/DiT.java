@@ -54,7 +54,7 @@ public final class DiT extends Module {
                             d,
                             (long) p * p * config.outChannels(),
                             !config.block().conditionsByTokens()));
-            if (!Layers.getTheirWeights()) initialise();
+            if (!Layers.areLeftUninitialised()) initialise();
         } finally {
             layers.suspend();
         }

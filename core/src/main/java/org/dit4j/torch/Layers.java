@@ -49,8 +49,8 @@ public final class Layers {
         }
     }
 
-    /** Whether what is built now need not be initialised. */
-    public static boolean getTheirWeights() {
+    /** Whether the layers that are made on this thread now hold arbitrary numbers, for {@link #withWeights}. */
+    public static boolean areLeftUninitialised() {
         return WITHOUT_WEIGHTS.get();
     }
 
@@ -67,7 +67,7 @@ public final class Layers {
         return TensorScope.local(() -> {
             LinearOptions options = new LinearOptions(in, out);
             options.bias().put(bias);
-            if (!getTheirWeights()) return new LinearImpl(options);
+            if (!areLeftUninitialised()) return new LinearImpl(options);
             options.in_features().put(1);
             options.out_features().put(1);
             LinearImpl layer = new LinearImpl(options);
@@ -92,7 +92,7 @@ public final class Layers {
             options.stride().put(new LongPointer(stride, stride));
             options.padding().put(new LongPointer(padding, padding));
             options.bias().put(bias);
-            if (!getTheirWeights()) return new Conv2dImpl(options);
+            if (!areLeftUninitialised()) return new Conv2dImpl(options);
             options.in_channels().put(1);
             options.out_channels().put(1);
             Conv2dImpl layer = new Conv2dImpl(options);
@@ -105,7 +105,7 @@ public final class Layers {
     /** int64 indices below {@code rows} → rows of {@code width} numbers. */
     public static EmbeddingImpl embedding(long rows, long width) {
         Backend.load();
-        if (!getTheirWeights()) return new EmbeddingImpl(rows, width);
+        if (!areLeftUninitialised()) return new EmbeddingImpl(rows, width);
         EmbeddingImpl layer = new EmbeddingImpl(1, 1);
         reshape(layer.weight(), rows, width);
         return layer;

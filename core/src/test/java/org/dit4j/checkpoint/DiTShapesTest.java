@@ -62,7 +62,7 @@ class DiTShapesTest {
     @Test
     void aMisfitNamesKeysShapesAndTheLikelyCause() {
         DiTConfig base = DiTConfig.of("DiT-B/4"), small = DiTConfig.of("DiT-S/4");
-        assertRefused("is this a DiT-S/4 file?", () -> DiTShapes.requireFit(base, DiTShapes.of(small)));
+        assertRefused("are they those of DiT-S/4?", () -> DiTShapes.requireFit(base, DiTShapes.of(small)));
         assertRefused(
                 "blocks.0.attn.qkv.weight is [1152, 384], the model needs [2304, 768]",
                 () -> DiTShapes.requireFit(base.withTrunk(768, 1, 12), DiTShapes.of(small.withTrunk(384, 1, 6))));

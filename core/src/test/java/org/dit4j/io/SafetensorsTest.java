@@ -186,6 +186,7 @@ class SafetensorsTest {
             Path index = Safetensors.writeShards(folder.resolve("m.safetensors"), tensors, Map.of("k", "v"), 24);
             assertEquals(folder.resolve("m.safetensors.index.json"), index);
             JsonNode json = new ObjectMapper().readTree(index.toFile());
+            assertTrue(Files.readString(index).startsWith("{\n  \"metadata\": {\n    \"total_size\": 72\n  },\n"));
             assertEquals(72, json.at("/metadata/total_size").asLong());
             assertEquals(
                     "{\"a\":\"m-00001-of-00003.safetensors\",\"b\":\"m-00001-of-00003.safetensors\","

@@ -423,7 +423,9 @@ class TrainerTest {
         assertEquals(
                 "the data are 1×8×8 (channels, height, width), the model takes 3×8×8",
                 refusal(TINY, new RandomLatents(1, 8, 8, 10)));
-        assertEquals("the data have 11 classes, the model 10", refusal(TINY, new RandomLatents(3, 8, 8, 11)));
+        assertEquals(
+                "the data have 11 classes, the model 10; it needs at least as many",
+                refusal(TINY, new RandomLatents(3, 8, 8, 11)));
     }
 
     @Test
