@@ -92,7 +92,7 @@ record RunSummary(
                             : touched,
                     bytes,
                     incomplete(folder, checkpoint));
-        } catch (IOException | Failure e) {
+        } catch (IOException | IllegalArgumentException | Failure e) {
             return new RunSummary(
                     name,
                     folder.path().toString(),

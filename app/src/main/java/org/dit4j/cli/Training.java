@@ -208,7 +208,10 @@ final class Training implements AutoCloseable {
         GaussianDiffusion diffusion = flags.model.diffusion();
         RunFolder folder = begun().orElseGet(this::create);
         err.println(trained.describe());
-        validated.ifPresent(on -> err.println("to validate on: " + on.data().describe()));
+        if (validated.isPresent())
+            err.println("to validate on: " + validated.get().data().describe());
+        else if (flags.output.cadence().evalEvery() > 0)
+            err.println("nothing to validate on, so --eval-every does nothing; give --hold-out or --validation-path");
         err.println(ModelFlags.describe(config.model()));
         err.println("run folder: " + folder.path());
         err.flush();

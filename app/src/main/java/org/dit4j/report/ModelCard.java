@@ -88,6 +88,9 @@ public final class ModelCard {
         parts.add("## What it is\n\n" + table(description()));
         if (config.model().numClasses() > 0) parts.add("Classes: " + classes() + ".");
         parts.add("## Sample from it\n\n    " + sampleCommand + "\n\n```java\n" + java() + "```");
+        if (data.latents().isPresent() && vae.isEmpty())
+            parts.add("It draws latents. Both need the autoencoder that is to decode them: `--vae PATH`, and"
+                    + " `DiTPipeline.open(run, vae)`.");
         parts.add("## Go on with it\n\n    " + goOnCommand + "\n\nwith `--max-steps` for more than "
                 + Numbers.number(config.maxSteps()) + " steps.");
         parts.add(

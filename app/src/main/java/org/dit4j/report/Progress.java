@@ -33,7 +33,12 @@ public final class Progress implements AutoCloseable {
 
     private final Deque<Mark> recent = new ArrayDeque<>();
     private long firstNanos, pausedNanos, drawnNanos;
-    private String line = "";
+    /** What the line says; nothing before the first update and after the last. */
+    private List<String> figures;
+
+    /** Of the last update: the clock then, and the clock without the pauses until then. */
+    private long done, doneNanos, workedNanos;
+
     private boolean drawn = true;
 
     /** Shows {@code task}, for example "train", as {@code total} steps are done. */
@@ -51,17 +56,18 @@ public final class Progress implements AutoCloseable {
     }
 
     /**
-     * {@code done} of the total are done; the figures are what else there is to say, for example "loss 0.12" and "310 images/s". Where the
+     * So much of the total is done; the figures are what else there is to say, for example "loss 0.12" and "310 images/s". Where the
      * line is too narrow for all, the last of them are left out, and the time left before the first.
      */
-    public synchronized void update(long done, String... figures) {
+    public synchronized void update(long nowDone, String... nowFigures) {
         long now = nanoTime.getAsLong();
         boolean first = recent.isEmpty();
         if (first) firstNanos = now;
-        mark(done, now - pausedNanos);
-        List<String> shown =
-                Arrays.stream(figures).filter(figure -> !figure.isEmpty()).toList();
-        line = line(done, shown, now);
+        workedNanos = now - pausedNanos;
+        mark(nowDone, workedNanos);
+        done = nowDone;
+        doneNanos = now;
+        figures = Arrays.asList(nowFigures);
         drawn = false;
         long pause = terminal.interactive() ? REDRAW_NANOS : PLAIN_NANOS;
         if (first || done >= total || now - drawnNanos >= pause) draw(now);
@@ -93,65 +99,63 @@ public final class Progress implements AutoCloseable {
         }
         out.print(ERASE);
         out.println(text);
-        if (!line.isEmpty()) draw(nanoTime.getAsLong());
+        if (figures != null) draw(nanoTime.getAsLong());
         out.flush();
     }
 
     /** Shows the last update if it was not, and leaves the line. */
     @Override
     public synchronized void close() {
-        if (line.isEmpty()) return;
+        if (figures == null) return;
         if (!drawn) draw(nanoTime.getAsLong());
         if (terminal.interactive()) out.println();
         out.flush();
-        line = "";
+        figures = null;
     }
 
     private void draw(long now) {
-        if (terminal.interactive()) out.print(ERASE + line);
-        else out.println(line);
+        if (terminal.interactive()) out.print(ERASE + line());
+        else out.println(line());
         out.flush();
         drawnNanos = now;
         drawn = true;
     }
 
-    private String line(long done, List<String> figures, long now) {
-        String left = done >= total ? "took " + time(now - firstNanos) : timeLeft(done, now - pausedNanos);
-        if (!terminal.interactive()) return task + " " + text(done, figures, left);
+    private String line() {
+        String left = done >= total ? "took " + time(doneNanos - firstNanos) : timeLeft();
+        if (!terminal.interactive()) return task + " " + text(figures, left);
         for (int count = figures.size(); count >= 0; count--) {
             List<String> some = figures.subList(0, count);
             // with no figure there is room for the time or for nothing
             List<String> endings = count > 0 ? List.of(left) : List.of(left, "");
             for (String ending : endings)
                 for (int bar : BARS) {
-                    int length =
-                            task.length() + bar + 4 + text(done, some, ending).length();
+                    int length = task.length() + bar + 4 + text(some, ending).length();
                     // a line as wide as the terminal wraps, and a wrapped line cannot be rewritten
-                    if (length < terminal.columns())
-                        return task + " [" + bar(done, bar) + "] " + text(done, some, ending);
+                    if (length < terminal.columns()) return task + " [" + bar(bar) + "] " + text(some, ending);
                 }
         }
-        String count = text(done, List.of(), "");
+        String count = text(List.of(), "");
         return count.substring(0, Math.min(count.length(), Math.max(0, terminal.columns() - 1)));
     }
 
-    private String bar(long done, int width) {
+    private String bar(int width) {
         int filled = (int) Math.min(width, width * done / total);
         String bar = "#".repeat(filled) + ".".repeat(width - filled);
         return terminal.color() ? GREEN + bar + RESET : bar;
     }
 
-    private String text(long done, List<String> figures, String left) {
-        return Stream.of(Stream.of(done + "/" + total), figures.stream(), Stream.of(left))
+    private String text(List<String> some, String left) {
+        return Stream.of(Stream.of(done + "/" + total), some.stream(), Stream.of(left))
                 .flatMap(part -> part)
                 .filter(figure -> !figure.isEmpty())
                 .collect(Collectors.joining("  "));
     }
 
-    private String timeLeft(long done, long nanos) {
+    private String timeLeft() {
         Mark oldest = recent.getFirst();
         if (done <= oldest.done()) return "";
-        double nanosPerStep = (double) (nanos - oldest.nanos()) / (done - oldest.done());
+        double nanosPerStep = (double) (workedNanos - oldest.nanos()) / (done - oldest.done());
         return time((long) (nanosPerStep * (total - done))) + " left";
     }
 

@@ -130,7 +130,7 @@ class HoldOutTest {
                 "--hold-out=8 --data-path=IDX|cannot hold out 8 of 8 items|fewer than there are",
                 "--validation-path=glyphs|--validation-path glyphs: they are endless|--hold-out N",
                 "--validation-path=IDX|the data are 1×8×8|the model takes 3×32×32",
-                "--hold-out=3 --skip-broken --data-path=IDX|--hold-out and --skip-broken|--validation-path",
+                "--hold-out=3 --on-broken=skip --data-path=IDX|--hold-out and --on-broken skip|--validation-path",
             })
     void whatCannotBeHeldOutIsRefused(String flags, String what, String cure) throws IOException {
         Path idx = TestFiles.idx(folder.resolve("idx"), 8, 8, 8, 4);

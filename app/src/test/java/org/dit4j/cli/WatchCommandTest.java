@@ -54,6 +54,25 @@ class WatchCommandTest {
     }
 
     @Test
+    void metricsThatAreCutBackAndWrittenAgainAreShownFromWhereTheyAreNew() throws Exception {
+        Path metrics = TinyRun.train(results, "--sample-every=0").resolve("metrics.jsonl");
+        List<String> before = Files.readAllLines(metrics);
+        List<String> again = before.stream()
+                .skip(1)
+                .map(line -> line.replaceFirst("\"at\":\"[^\"]*\"", "\"at\":\"2999-01-01T00:00:00Z\""))
+                .toList();
+        CompletableFuture<CommandRun> watching;
+        try (RunLock lock = RunLock.take(new RunFolder(run()))) {
+            watching = CompletableFuture.supplyAsync(() -> CommandRun.of("watch", "--json", run().toString()));
+            TimeUnit.MILLISECONDS.sleep(700); // so that it has seen them all
+            Files.writeString(metrics, before.get(0) + "\n" + again.get(0) + "\n");
+        }
+        assertEquals(
+                String.join("\n", before) + "\n" + again.get(0) + "\n",
+                watching.get().out());
+    }
+
+    @Test
     @DisabledOnOs(OS.WINDOWS)
     void theDeathOfATrainerIsToldWith75() throws Exception {
         List<String> command = new ArrayList<>(List.of(

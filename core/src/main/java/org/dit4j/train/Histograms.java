@@ -7,8 +7,10 @@ import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.io.EventFile;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -57,7 +59,11 @@ public final class Histograms {
             min -= 0.5;
             max += 0.5;
         }
-        double[] counts = Tensors.toDoubles(torch.histc(all, RANGES, new Scalar(min), new Scalar(max)));
+        // histc has no deterministic version on CUDA, and refuses there to run where runs are to be repeatable
+        Tensor ranges = all.sub(new Scalar(min)).mul(new Scalar(RANGES / (max - min)));
+        Tensor inside =
+                ranges.clamp_(new ScalarOptional(new Scalar(0.0)), new ScalarOptional(new Scalar(RANGES - 0.5)));
+        double[] counts = Tensors.toDoubles(inside.to(ScalarType.Long).bincount(new TensorOptional(), RANGES));
         return Optional.of(EventFile.histogram(tag, min, max, figures[2], figures[3], counts));
     }
 }

@@ -361,6 +361,8 @@ public final class TrainingRun implements AutoCloseable {
         listener = following;
         for (String message : untold) listener.onMessage(message);
         untold.clear();
+        // a run that was stopped as a validation was due saves without it
+        if (validation.isPresent() && isDue(cadence.evalEvery(), false) && !isValidated()) validate(validation.get());
         TimeShare share = new TimeShare(MAX_SHARE, System::nanoTime);
         long maxSteps = trainer.config().maxSteps(), logged = trainer.steps(), since = System.nanoTime();
         for (boolean last = trainer.steps() >= maxSteps; !last; ) {
@@ -401,6 +403,12 @@ public final class TrainingRun implements AutoCloseable {
         if (toDraw) listener.onSamples(trainer);
         if (auto) share.end();
         return System.nanoTime() - start;
+    }
+
+    /** Whether there is a validation of this step; before the first step there is nothing to validate. */
+    private boolean isValidated() throws IOException {
+        return trainer.steps() == 0
+                || loggedValidations().stream().anyMatch(losses -> losses.step() == trainer.steps());
     }
 
     private void validate(Validation on) throws IOException {
@@ -537,7 +545,7 @@ public final class TrainingRun implements AutoCloseable {
             lines.write("[" + LocalDateTime.now().format(TIME) + "] " + message);
             lines.newLine();
         } catch (IOException e) {
-            LOGGER.warn("{} cannot be written: {}", folder.log(), e.getMessage());
+            LOGGER.error("{} cannot be written: {}", folder.log(), e.getMessage());
         }
     }
 

@@ -15,32 +15,32 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 
 /** Reads event files, to see what was written: checked records, and messages as field number → values. */
-final class EventRecords {
+public final class EventRecords {
     private EventRecords() {}
 
     /** A message: numbers as {@code Long}, {@code Double} or {@code Float}, all else as bytes. */
-    record Message(Map<Integer, List<Object>> fields) {
-        Object one(int field) {
+    public record Message(Map<Integer, List<Object>> fields) {
+        public Object one(int field) {
             assertEquals(1, fields.getOrDefault(field, List.of()).size(), "values of field " + field);
             return fields.get(field).get(0);
         }
 
-        Message message(int field) {
+        public Message message(int field) {
             return Message.of((byte[]) one(field));
         }
 
-        String text(int field) {
+        public String text(int field) {
             return new String((byte[]) one(field), StandardCharsets.UTF_8);
         }
 
-        List<Double> packed(int field) {
+        public List<Double> packed(int field) {
             ByteBuffer buffer = ByteBuffer.wrap((byte[]) one(field)).order(ByteOrder.LITTLE_ENDIAN);
             List<Double> values = new ArrayList<>();
             while (buffer.hasRemaining()) values.add(buffer.getDouble());
             return values;
         }
 
-        static Message of(byte[] bytes) {
+        public static Message of(byte[] bytes) {
             Map<Integer, List<Object>> fields = new LinkedHashMap<>();
             ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
             while (buffer.hasRemaining()) {
@@ -75,7 +75,7 @@ final class EventRecords {
     }
 
     /** The events of a file. */
-    static List<Message> read(Path file) throws IOException {
+    public static List<Message> read(Path file) throws IOException {
         ByteBuffer buffer = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
         List<Message> events = new ArrayList<>();
         while (buffer.hasRemaining()) {

@@ -276,11 +276,13 @@ class ResumeTest {
         assertThrows(IOException.class, () -> run.train(withoutADisk(run.folder(), new ArrayList<>())));
     }
 
+    private long addedStep;
+
     /** Logs a step with a loss; returns whether it is a spike. */
-    private static boolean added(MetricsLog metrics, double loss) throws IOException {
+    private boolean added(MetricsLog metrics, double loss) throws IOException {
         boolean spike = metrics.isSpike(loss);
         TrainingLog.Time time = new TrainingLog.Time(Instant.EPOCH, 1, 4, Double.NaN, 0);
-        metrics.add(new TrainingLog(1, 4, loss, 1, 1e-4, 0, spike, time));
+        metrics.add(new TrainingLog(++addedStep, 4, loss, 1, 1e-4, 0, spike, time));
         return spike;
     }
 

@@ -249,6 +249,15 @@ class ValidationTest {
     }
 
     @Test
+    void aRunThatWasStoppedAsAValidationWasDueMakesUpForIt() throws IOException {
+        TinyRun stopped = run("due");
+        stopped.trainAndStopAt(10);
+        assertEquals(List.of(5L), steps(stopped.folder()));
+        assertEquals(List.of(5L, 10L, 15L, 20L), steps(stopped.train()));
+        assertEquals(List.of(5L, 10L, 15L, 20L), steps(stopped.train()), "not again");
+    }
+
+    @Test
     void aRunThatGoesOnCutsOffWhatCameAfterItsCheckpoint() throws IOException {
         RunFolder whole = run("whole").train();
         TinyRun stopped = run("stopped");
