@@ -288,11 +288,6 @@ final class TrainFlags {
             if (initFrom != null)
                 throw new IllegalArgumentException("--resume " + resume + " goes on from a state of training,"
                         + " --init-from begins with weights at step 0; give one of them");
-            if (!Files.exists(resume))
-                throw new Failure(
-                        ExitCode.CHECKPOINT,
-                        "--resume " + resume + ": no such file or folder; auto, never, the folder of a run, or a"
-                                + " training checkpoint of the published script");
             return Origin.publishedState(resume);
         }
 
