@@ -13,10 +13,10 @@ class AppArchitectureTest {
             .importPackages("org.dit4j.cli", "org.dit4j.report");
 
     @Test
-    void reportsKnowNothingOfTheCommandLine() {
+    void reportsAndChecksKnowNothingOfTheCommandLine() {
         noClasses()
                 .that()
-                .resideInAPackage("org.dit4j.report..")
+                .resideInAnyPackage("org.dit4j.report..", "org.dit4j.doctor..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage("org.dit4j.cli..", "picocli..")

@@ -92,7 +92,7 @@ record Estimate(
                 advice,
                 seconds,
                 seconds == null ? null : seconds * config.maxSteps(),
-                rehearsal.map(done -> measured(done, config)).orElse("nothing: not even one block fits"),
+                rehearsal.map(done -> measured(done, config)).orElse("nothing: not even three of its blocks fit"),
                 checkpoint,
                 kept,
                 disk,

@@ -307,7 +307,7 @@ class BadInputTest {
                 "USAGE      | train --data-path=glyphs | these data are endless and have no epochs; give --max-steps",
                 "USAGE      | train --data-path | Missing required parameter",
                 "USAGE      | $TRAIN --resume=$EMPTY | $EMPTY: is not the folder of a run: it has no run.json",
-                "CHECKPOINT | $TRAIN --resume=nowhere | --resume nowhere: no such file or folder; auto, never, the folder of a run",
+                "CHECKPOINT | $TRAIN --resume=nowhere | nowhere: no such file or folder; give the folder of a run, or a training checkpoint of the published script",
                 "CHECKPOINT | $TRAIN --resume=$TEXT | a new run can begin with the weights (--init-from)",
                 "CHECKPOINT | $TRAIN --resume=$EVIL | os.system",
                 "CHECKPOINT | $TRAIN --init-from=nowhere | nowhere: no such file or folder",

@@ -77,7 +77,8 @@ class ContinueTest {
         assertEquals(5, absent.exitCode());
         assertTrue(
                 absent.err()
-                        .startsWith("dit: --resume nowhere: no such file or folder; auto, never, the folder of a run"),
+                        .startsWith(
+                                "dit: nowhere: no such file or folder; give the folder of a run, or a training checkpoint"),
                 absent.err());
         Path run = results.resolve("000-DiT-16x1-4");
         CommandRun other = train("--resume=" + run, "--depth=2");

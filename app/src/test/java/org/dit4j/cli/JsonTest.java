@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch;
+import org.dit4j.checkpoint.TrainState.Retention;
 import org.dit4j.checkpoint.VaeCheckpoint;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.AutoencoderKlConfig;
@@ -121,5 +122,31 @@ class JsonTest {
         assertEquals(0, run.exitCode(), run.err());
         assertTrue(run.out().contains("# DOES NOT FIT: the weights and the optimiser alone need "), run.out());
         assertTrue(run.out().contains("# time: unknown, measured on nothing"), run.out());
+    }
+
+    @Test
+    void aMicroBatchThatDoesNotFitIsToldWhichWould(@TempDir Path results) throws IOException {
+        // activations of some 6 TB; one image of it needs 100 MB
+        CommandRun run = CommandRun.of(TinyRun.flags(
+                "train",
+                "--dry-run",
+                "--image-size=64",
+                "--patch-size=2",
+                "--global-batch-size=65536",
+                "--hidden-size=256",
+                "--results-dir=" + results.resolve("runs")));
+        assertEquals(0, run.exitCode(), run.err());
+        assertTrue(
+                run.out().matches("(?s).*# DOES NOT FIT: take --micro-batch-size \\d+, which trains the same.*"),
+                run.out());
+        assertTrue(run.out().contains("(extrapolated from steps of all blocks with up to "), run.out());
+    }
+
+    @Test
+    void checkpointsThatStayAreCounted() {
+        assertEquals(1, Estimate.kept(500, 50_000, new Retention(3, 0)));
+        assertEquals(3, Estimate.kept(400_000, 50_000, new Retention(3, 0)));
+        assertEquals(5, Estimate.kept(400_000, 50_000, new Retention(1, 100_000)));
+        assertEquals(8, Estimate.kept(400_000, 50_000, new Retention(20, 0)));
     }
 }

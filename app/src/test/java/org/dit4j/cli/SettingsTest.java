@@ -124,7 +124,7 @@ class SettingsTest {
                 Arguments.of("batch: 0\n", "1:8: global-batch-size: \"0\" is not a whole number of at least 1"),
                 Arguments.of("batch: 1.5\n", "1:8: global-batch-size: \"1.5\" is not a whole number of at least 1"),
                 Arguments.of("batch: [1, 2]\n", "1:8: global-batch-size takes one value, not a list"),
-                Arguments.of("flip: maybe\n", "1:7: flip: 'maybe' is not a boolean"),
+                Arguments.of("flip: maybe\n", "1:7: flip: \"maybe\" is not true or false"),
                 Arguments.of(
                         "precision: bf61\n",
                         "1:12: precision: unknown value \"bf61\"; one of [FP32, BF16]; did you mean BF16?"));

@@ -1,6 +1,8 @@
 package org.dit4j.train;
 
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -62,6 +64,11 @@ public final class InitialState {
      */
     public static InitialState ofPublished(Path file, TrainConfig config, GaussianDiffusion diffusion)
             throws IOException {
+        if (!Files.exists(file))
+            throw new NoSuchFileException(
+                    file.toString(),
+                    null,
+                    "no such file or folder; give the folder of a run, or a training checkpoint of the published script");
         OfficialTraining training = OfficialTraining.read(file, config.model());
         List<String> notes = new ArrayList<>();
         notes.add("goes on from " + file + ": step " + training.steps() + " of the published script");

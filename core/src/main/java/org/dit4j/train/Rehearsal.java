@@ -26,7 +26,7 @@ public record Rehearsal(double secondsPerStep, int wholeSteps, int blocks, int i
      * Takes about {@code budgetSeconds}, more only where the smallest step does.
      *
      * @param freeBytes memory of the device that networks may take
-     * @return nothing if not even a network with one block fits
+     * @return nothing if not even a network with three blocks fits
      */
     public static Optional<Rehearsal> of(
             TrainConfig config, GaussianDiffusion diffusion, Dataset dataset, long freeBytes, double budgetSeconds)
