@@ -17,6 +17,7 @@ import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Dataset;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
+import org.dit4j.model.DiT;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -35,8 +36,8 @@ final class Snapshot implements AutoCloseable {
     private final List<String> classNames;
     private final Optional<LatentSpace> latents;
     private final Optional<LinearRgb> colours;
-    /** What is not trained, and so in no flat buffer. */
-    private final Map<String, Tensor> fixed = new LinkedHashMap<>();
+    /** What is not trained, and so in no flat buffer; the average's differs where both came from a file that averaged it too. */
+    private final Map<String, Tensor> fixed, averagedFixed;
 
     private final List<String> names = new ArrayList<>();
     private final Tensor values, average, firstMoments, secondMoments, stepCount;
@@ -56,12 +57,18 @@ final class Snapshot implements AutoCloseable {
         secondMoments = copyOf(trainer.optimizer().secondMoments());
         stepCount = copyOf(trainer.optimizer().stepCount());
         try (TensorScope scope = new TensorScope()) {
-            Map<String, Tensor> trained = trainer.parameters().views(values);
-            StateDict.of(trainer.network()).forEach((name, tensor) -> {
-                names.add(name);
-                if (!trained.containsKey(name)) fixed.put(name, copyOf(tensor));
-            });
+            names.addAll(StateDict.of(trainer.network()).keySet());
+            fixed = fixed(trainer.network());
+            averagedFixed = fixed(trainer.emaNetwork());
         }
+    }
+
+    private Map<String, Tensor> fixed(DiT network) {
+        Map<String, Tensor> trained = trainer.parameters().views(values), others = new LinkedHashMap<>();
+        StateDict.of(network).forEach((name, tensor) -> {
+            if (!trained.containsKey(name)) others.put(name, copyOf(tensor));
+        });
+        return others;
     }
 
     private static Tensor copyOf(Tensor tensor) {
@@ -118,16 +125,16 @@ final class Snapshot implements AutoCloseable {
             trainer.parameters().views(secondMoments).forEach((name, tensor) -> moments.put(SECOND + name, tensor));
             moments.put(STEP, stepCount);
             Map<String, TrainState.Part> parts = new LinkedHashMap<>();
-            parts.put(TrainState.MODEL, network(values, "trained " + steps + " steps"));
-            parts.put(TrainState.EMA, network(average, ema()));
+            parts.put(TrainState.MODEL, network(values, fixed, "trained " + steps + " steps"));
+            parts.put(TrainState.EMA, network(average, averagedFixed, ema()));
             parts.put(TrainState.OPTIMIZER, new TrainState.Part(moments, Map.of()));
             return TrainState.save(folder, steps, parts, state, retention);
         }
     }
 
-    private TrainState.Part network(Tensor flat, String weights) {
+    private TrainState.Part network(Tensor flat, Map<String, Tensor> others, String weights) {
         Map<String, Tensor> trained = trainer.parameters().views(flat), all = new LinkedHashMap<>();
-        for (String name : names) all.put(name, trained.getOrDefault(name, fixed.get(name)));
+        for (String name : names) all.put(name, trained.getOrDefault(name, others.get(name)));
         return new TrainState.Part(
                 all,
                 new DiTCheckpoint.Description(
@@ -207,5 +214,6 @@ final class Snapshot implements AutoCloseable {
     public void close() {
         for (Tensor tensor : new Tensor[] {values, average, firstMoments, secondMoments, stepCount}) tensor.close();
         fixed.values().forEach(Tensor::close);
+        averagedFixed.values().forEach(Tensor::close);
     }
 }

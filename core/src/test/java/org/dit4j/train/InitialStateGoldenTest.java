@@ -3,11 +3,13 @@ package org.dit4j.train;
 import static org.dit4j.Golden.assertClose;
 import static org.dit4j.Golden.assertRejected;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -17,15 +19,18 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
 import org.dit4j.checkpoint.OfficialCheckpoint;
 import org.dit4j.checkpoint.OfficialTraining;
+import org.dit4j.checkpoint.TrainState;
 import org.dit4j.checkpoint.Weights;
 import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.TorchFile;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 
 /** A training checkpoint of the published script (PyTorch 2.11), gone on from. */
 @ExtendWith(Golden.Cases.class)
@@ -93,6 +98,36 @@ class InitialStateGoldenTest {
                     assertRejected("a step count that begins again", forgotten, network.get(name), ROUNDING);
                 }
             });
+        }
+    }
+
+    /** The published script averages the position table too, and rounds it. */
+    @Test
+    void theAveragesOwnPositionsComeThroughACheckpoint(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("train.pt");
+        TrainConfig config = config();
+        Dataset data = data(config.model());
+        GaussianDiffusion diffusion = GaussianDiffusion.published();
+        try (TensorScope scope = new TensorScope()) {
+            Map<Object, Object> root = new LinkedHashMap<>((Map<?, ?>) TorchFile.read(Golden.path(FILE)));
+            root.remove("args");
+            Tensor positions = (Tensor) ((Map<?, ?>) root.get("ema")).get("pos_embed");
+            positions.mul_(new Scalar(1.0001));
+            TorchFile.write(file, root);
+            Path checkpoint;
+            try (Trainer trainer =
+                            Trainer.begin(config, diffusion, data, InitialState.ofPublished(file, config, diffusion));
+                    Snapshot snapshot = new Snapshot(trainer, data)) {
+                snapshot.take(Map.of());
+                checkpoint = snapshot.save(folder, new TrainState.Retention(1, 0));
+            }
+            try (Trainer resumed = Trainer.resume(config, diffusion, data, checkpoint)) {
+                Golden.ran();
+                Tensor network = StateDict.of(resumed.network()).get("pos_embed");
+                Tensor average = StateDict.of(resumed.emaNetwork()).get("pos_embed");
+                assertTrue(average.equal(positions));
+                assertFalse(network.equal(average));
+            }
         }
     }
 
