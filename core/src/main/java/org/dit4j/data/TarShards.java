@@ -29,8 +29,8 @@ import org.dit4j.torch.Backend;
 /**
  * Pictures in tar archives as WebDataset has them: files whose names are equal up to the first dot are one sample, such as {@code
  * 000123.jpg} and {@code 000123.cls}. The picture is {@code .jpg}, {@code .jpeg} or {@code .png}; its class is the number in {@code .cls}, or
- * else {@code "label"} or {@code "cls"} in {@code .json}; other files are passed over. The archives are read where they lie, in any order, and
- * nothing is unpacked.
+ * else {@code "label"} or {@code "cls"} in {@code .json}; other files, and names that begin with a dot, are passed over. The archives are read
+ * where they lie, in any order, and nothing is unpacked.
  */
 public final class TarShards implements Dataset {
     static {
@@ -110,17 +110,20 @@ public final class TarShards implements Dataset {
         if (path.toString().toLowerCase(Locale.ROOT).endsWith(".tar")) return true;
         if (!Files.isDirectory(path)) return false;
         try (Stream<Path> entries = Files.list(path)) {
-            return entries.anyMatch(entry -> entry.getFileName().toString().endsWith(".tar"));
+            return entries.anyMatch(TarShards::isShard);
         }
+    }
+
+    private static boolean isShard(Path entry) {
+        String name = entry.getFileName().toString();
+        return name.endsWith(".tar") && !name.startsWith(".");
     }
 
     private static List<Path> files(Path path) throws IOException {
         List<Path> files = new ArrayList<>();
         if (Files.isDirectory(path))
             try (Stream<Path> entries = Files.list(path)) {
-                entries.filter(entry -> entry.getFileName().toString().endsWith(".tar"))
-                        .sorted()
-                        .forEach(files::add);
+                entries.filter(TarShards::isShard).sorted().forEach(files::add);
             }
         else expand(path.toString(), files);
         for (Path file : files)
@@ -164,8 +167,9 @@ public final class TarShards implements Dataset {
         Map<String, Sample> samples = new LinkedHashMap<>();
         for (TarIndex.Entry entry = index.next(); entry != null; entry = index.next()) {
             String name = entry.name();
-            int dot = name.indexOf('.', name.lastIndexOf('/') + 2); // a name may begin with a dot
-            String ending = dot < 0 ? "" : name.substring(dot + 1).toLowerCase(Locale.ROOT);
+            int begin = name.lastIndexOf('/') + 1, dot = name.indexOf('.', begin);
+            // names that begin with a dot, as macOS adds (._000123.jpg), are nobody's: WebDataset passes over them too
+            String ending = dot <= begin ? "" : name.substring(dot + 1).toLowerCase(Locale.ROOT);
             boolean picture = PICTURES.contains(ending);
             if (!picture && !ending.equals("cls") && !ending.equals("json")) {
                 passedOver++;

@@ -130,13 +130,19 @@ class TarShardsTest {
         put("002.seg.png", picture(0)); // another ending: png of "seg"
         put("002.png", picture(0x300000));
         put("003.cls", "1"); // without a picture
-        try (TarShards shards = TarShards.open(write("a.tar"), EIGHT)) {
+        put("._000.png", "as macOS adds");
+        put("sub/._001.cls", "as macOS adds");
+        Path archive = write("a.tar");
+        Files.writeString(folder.resolve("._a.tar"), "as macOS adds");
+        try (TarShards shards = TarShards.open(archive, EIGHT);
+                TarShards ofFolder = TarShards.open(folder, EIGHT)) {
+            assertEquals(3, ofFolder.size());
             assertEquals(List.of(2, 0, 1), labels(shards));
             assertEquals(List.of("0", "1", "2"), shards.classNames());
             assertEquals(0x10, red(shards, 0));
             assertEquals(0x20, red(shards, 1));
             assertEquals(0x30, red(shards, 2));
-            assertSays(new Exception(shards.describe()), "3 pictures in 1 tar file, 3 classes", "left out: 3");
+            assertSays(new Exception(shards.describe()), "3 pictures in 1 tar file, 3 classes", "left out: 5");
         }
     }
 
