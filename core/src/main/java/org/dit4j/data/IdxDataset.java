@@ -4,6 +4,7 @@ import java.io.BufferedInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -128,7 +129,11 @@ public final class IdxDataset implements Dataset {
         Path file = imageFile.resolveSibling("labels.txt");
         if (Files.isRegularFile(file)) {
             List<String> lines = new ArrayList<>();
-            for (String line : Files.readAllLines(file)) if (!line.isBlank()) lines.add(line.strip());
+            try {
+                for (String line : Files.readAllLines(file)) if (!line.isBlank()) lines.add(line.strip());
+            } catch (CharacterCodingException e) {
+                throw new FormatException(file, "not UTF-8 text", e);
+            }
             if (lines.isEmpty()) throw new FormatException(file, "names no class; one name per line, or remove it");
             return List.copyOf(lines);
         }

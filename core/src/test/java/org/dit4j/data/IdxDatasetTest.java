@@ -104,6 +104,9 @@ class IdxDatasetTest {
         FormatException thrown =
                 assertThrows(FormatException.class, () -> IdxDataset.open(path, List.of("a", "b", "c", "d")));
         assertTrue(thrown.getMessage().contains("label 4 of image 2 is outside 0 … 3"), thrown.getMessage());
+        Files.write(folder.resolve("labels.txt"), new byte[] {'v', (byte) 0xe9, '\n'}); // Latin-1
+        thrown = assertThrows(FormatException.class, () -> IdxDataset.open(path));
+        assertTrue(thrown.getMessage().contains("labels.txt: not UTF-8 text"), thrown.getMessage());
     }
 
     @Test
