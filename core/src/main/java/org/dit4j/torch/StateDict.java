@@ -52,8 +52,8 @@ public final class StateDict {
     }
 
     /**
-     * Makes {@code source} the module's parameters, on the CPU, in the module's dtype. A tensor that has this dtype, is contiguous and alone in its
-     * memory is taken as it is; any other is copied.
+     * Makes {@code source} the module's parameters, on the CPU, in the module's dtype. A tensor that is there, has this dtype, is contiguous and
+     * alone in its memory is taken as it is; any other is copied.
      *
      * @throws IllegalArgumentException as {@link #load}; nothing is changed then
      */
@@ -65,7 +65,8 @@ public final class StateDict {
             Set<Long> taken = new HashSet<>();
             target.forEach((key, tensor) -> {
                 Tensor given = source.get(key).detach();
-                boolean alone = given.is_contiguous()
+                boolean alone = given.is_cpu()
+                        && given.is_contiguous()
                         && given.storage().nbytes() == given.nbytes()
                         && Tensors.dtype(given) == Tensors.dtype(tensor)
                         && taken.add(given.data_ptr().address());
