@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.dit4j.torch.Backend;
 
@@ -46,6 +48,8 @@ public final class Conversion {
     public static DiTWeights convert(Path from, Path to, OpenOptions options, WriteOptions written) throws IOException {
         requireFree(to);
         requireFree(index(to));
+        if (Format.of(to) == Format.SAFETENSORS && written.maxShardBytes() != WriteOptions.ONE_FILE)
+            requireNoShards(to);
         if (Format.of(to) == Format.PT && written.maxShardBytes() != WriteOptions.ONE_FILE)
             throw new IllegalArgumentException(
                     to + ": a .pt file is written whole; shards are for .safetensors and diffusers");
@@ -67,6 +71,20 @@ public final class Conversion {
         return weights;
     }
 
+    /** What a set without its index left there, or is somebody else's. */
+    private static void requireNoShards(Path to) throws IOException {
+        Path folder = to.toAbsolutePath().getParent();
+        if (folder == null || !Files.isDirectory(folder)) return;
+        String stem = to.getFileName().toString().replaceFirst("\\.safetensors$", "");
+        try (Stream<Path> beside = Files.list(folder)) {
+            Optional<Path> shard = beside.filter(file -> file.getFileName()
+                            .toString()
+                            .matches(Pattern.quote(stem) + "-\\d{5}-of-\\d{5}\\.safetensors"))
+                    .findAny();
+            if (shard.isPresent()) throw isThere(shard.get());
+        }
+    }
+
     /** The index that {@code to} has if it is written in shards. */
     private static Path index(Path to) {
         return to.resolveSibling(to.getFileName() + ".index.json");
@@ -78,6 +96,10 @@ public final class Conversion {
             try (Stream<Path> inside = Files.list(to)) {
                 if (inside.findAny().isEmpty()) return;
             }
-        throw new IllegalArgumentException(to + " is there already, and nothing is overwritten; name another");
+        throw isThere(to);
+    }
+
+    private static IllegalArgumentException isThere(Path file) {
+        return new IllegalArgumentException(file + " is there already, and nothing is overwritten; name another");
     }
 }

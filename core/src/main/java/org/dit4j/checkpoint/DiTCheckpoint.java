@@ -1,10 +1,10 @@
 package org.dit4j.checkpoint;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -132,26 +132,33 @@ public final class DiTCheckpoint {
     static Optional<Description> describe(Path file, Map<String, String> metadata) throws IOException {
         if (!metadata.containsKey(MODEL)) return Optional.empty();
         try {
-            DiTConfig model = JSON.readValue(metadata.get(MODEL), DiTConfig.class);
+            DiTConfig model = parsed(file, metadata, MODEL, DiTConfig.class).orElseThrow();
+            List<String> classNames =
+                    List.of(parsed(file, metadata, CLASSES, String[].class).orElse(new String[0]));
             return Optional.of(new Description(
                     model,
-                    JSON.readValue(metadata.getOrDefault(CLASSES, "[]"), new TypeReference<List<String>>() {}),
+                    classNames,
                     metadata.getOrDefault(DIFFUSION, publishedDiffusion(model)),
                     metadata.getOrDefault(WEIGHTS, ""),
                     profile(file, metadata.getOrDefault(PROFILE, "official")),
-                    metadata.containsKey(SCHEDULE)
-                            ? JSON.readValue(metadata.get(SCHEDULE), DdimSchedule.class)
-                            : DdimSchedule.PUBLISHED,
-                    metadata.containsKey(LATENTS)
-                            ? Optional.of(JSON.readValue(metadata.get(LATENTS), LatentSpace.class))
-                            : Optional.empty(),
-                    metadata.containsKey(COLOURS)
-                            ? Optional.of(JSON.readValue(metadata.get(COLOURS), LinearRgb.class))
-                            : Optional.empty()));
+                    parsed(file, metadata, SCHEDULE, DdimSchedule.class).orElse(DdimSchedule.PUBLISHED),
+                    parsed(file, metadata, LATENTS, LatentSpace.class),
+                    parsed(file, metadata, COLOURS, LinearRgb.class)));
         } catch (JsonProcessingException e) {
             Throwable reason = e.getCause() instanceof IllegalArgumentException cause ? cause : e;
             throw new FormatException(file, "describes an impossible model: " + reason.getMessage(), e);
         }
+    }
+
+    /** Empty where metadata have no such key. */
+    private static <T> Optional<T> parsed(Path file, Map<String, String> metadata, String key, Class<T> type)
+            throws IOException {
+        if (!metadata.containsKey(key)) return Optional.empty();
+        T value = JSON.readValue(metadata.get(key), type);
+        if (value == null
+                || value instanceof Object[] items && Arrays.asList(items).contains(null))
+            throw new FormatException(file, "its \"" + key + "\" is or has a null");
+        return Optional.of(value);
     }
 
     /** The diffusion of the published DiTs, as far as the network goes along. */

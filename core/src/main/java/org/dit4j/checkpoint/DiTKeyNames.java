@@ -93,10 +93,13 @@ final class DiTKeyNames {
     static Map<String, List<Long>> shapesFromDiffusers(Map<String, List<Long>> diffusers, int depth) {
         return fromDiffusers(diffusers, depth, qkv -> {
             List<Long> stacked = new ArrayList<>(qkv.get(0));
-            if (stacked.isEmpty() || !qkv.get(1).equals(stacked) || !qkv.get(2).equals(stacked))
+            boolean equal = !stacked.isEmpty()
+                    && qkv.get(1).equals(stacked)
+                    && qkv.get(2).equals(stacked);
+            if (!equal || stacked.get(0) > Integer.MAX_VALUE)
                 throw new IllegalArgumentException(
-                        "queries, keys and values are of shapes " + qkv + "; equal ones were expected");
-            stacked.set(0, Math.multiplyExact(3, stacked.get(0)));
+                        "queries, keys and values are of shapes " + qkv + "; equal ones of a DiT's were expected");
+            stacked.set(0, 3 * stacked.get(0));
             return stacked;
         });
     }

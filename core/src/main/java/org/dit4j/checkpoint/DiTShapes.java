@@ -85,12 +85,13 @@ public final class DiTShapes {
         if (!learnSigma && outputs != channels * perChannel)
             throw new IllegalArgumentException("final_layer.linear.weight has " + outputs + " rows; for " + channels
                     + " channels and patches of " + patch + " it needs " + channels * perChannel + ", or twice that");
+        int input = size((long) side * patch);
         int rows = shapes.containsKey("y_embedder.embedding_table.weight")
                 ? size(shape(shapes, "y_embedder.embedding_table.weight", 2).get(0))
                 : 0;
         return new DiTConfig(
-                Math.multiplyExact(side, patch),
-                Math.multiplyExact(side, patch),
+                input,
+                input,
                 patch,
                 channels,
                 width,
@@ -184,6 +185,10 @@ public final class DiTShapes {
      * @throws IllegalArgumentException naming what is missing, unexpected or of another shape, and the likely cause
      */
     public static void requireFit(DiTConfig config, Map<String, List<Long>> given) {
+        // a word in a file could mean shapes without end
+        if (config.depth() > given.size())
+            throw new IllegalArgumentException(
+                    given.size() + " weights are too few for a model of depth " + config.depth());
         Map<String, List<Long>> needed = of(config);
         List<String> problems = new ArrayList<>();
         needed.forEach((name, shape) -> {

@@ -198,14 +198,14 @@ public final class DiffusersFolder {
         int patch = JsonFile.integer(configFile, config, "patch_size", 2);
         int size = JsonFile.integer(configFile, config, "sample_size", 32);
         int heads = JsonFile.integer(configFile, config, "num_attention_heads", 16);
-        int width = Math.multiplyExact(heads, JsonFile.integer(configFile, config, "attention_head_dim", 72));
+        long width = (long) heads * JsonFile.integer(configFile, config, "attention_head_dim", 72);
         long side = size / patch;
         if (size % patch != 0 || side * side > MAX_TOKENS)
             throw new FormatException(
                     configFile,
                     "sample_size " + size + " does not go with patch_size " + patch
                             + "; it must be a multiple, and give at most " + MAX_TOKENS + " tokens");
-        shapes.put("pos_embed", List.of(1L, side * side, (long) width));
+        shapes.put("pos_embed", List.of(1L, side * side, width));
         DiTConfig found;
         try {
             found = DiTShapes.config(shapes, OptionalInt.of(heads));
@@ -226,7 +226,7 @@ public final class DiffusersFolder {
         return found;
     }
 
-    private static void requireEqual(Path file, String key, int given, int found) throws FormatException {
+    private static void requireEqual(Path file, String key, long given, long found) throws FormatException {
         if (given != found)
             throw new FormatException(file, key + " is " + given + ", but the weights are those of " + found);
     }

@@ -20,7 +20,7 @@ import org.dit4j.io.TorchFile;
 /**
  * What lies in a file of tensors, without reading them.
  *
- * @param format "safetensors", "sharded safetensors" or "torch"
+ * @param format "safetensors", "torch", or "in shards" of either
  * @param guess what it seems to be, in a few words
  * @param model the DiT that it holds, if it does
  * @param files with their sizes and digests

@@ -3,6 +3,7 @@ package org.dit4j.checkpoint;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -27,6 +28,8 @@ final class JsonFile {
             return node;
         } catch (JsonProcessingException e) {
             throw new FormatException(file, "is not JSON: " + e.getOriginalMessage(), e);
+        } catch (CharConversionException e) { // what looks like UTF-32
+            throw new FormatException(file, "is not JSON: " + e.getMessage(), e);
         }
     }
 

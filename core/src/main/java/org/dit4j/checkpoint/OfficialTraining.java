@@ -3,7 +3,6 @@ package org.dit4j.checkpoint;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -22,6 +21,10 @@ import org.dit4j.torch.Tensors;
  * data nor the state of the random numbers: whoever goes on has the same weights and moments, but sees other images.
  */
 public final class OfficialTraining {
+    private static final String STATE = "opt.state";
+    /** More than 3000 epochs of ImageNet in batches of one image. */
+    private static final double MAX_STEPS = 1L << 32;
+
     private static final String FIRST = "exp_avg", SECOND = "exp_avg_sq";
     private static final List<String> KINDS = List.of(FIRST, SECOND);
     private static final String NO_STATE = ", so there is no state of training to go on from: a checkpoint of the"
@@ -34,8 +37,8 @@ public final class OfficialTraining {
     private final Path file;
     private final DiTWeights model;
     private final DiTWeights ema;
-    /** Where the moments of each trained parameter are in the file, by its published name. */
-    private final Map<String, String> places;
+    /** The key of each trained parameter's moments in the optimiser's state, by its published name. */
+    private final Map<String, Object> places;
 
     private final long steps;
     private final Map<String, Object> hyperParameters;
@@ -45,7 +48,7 @@ public final class OfficialTraining {
             Path file,
             DiTWeights model,
             DiTWeights ema,
-            Map<String, String> places,
+            Map<String, Object> places,
             long steps,
             Map<String, Object> hyperParameters,
             Map<String, Object> args) {
@@ -80,22 +83,22 @@ public final class OfficialTraining {
         Map<?, ?> group = group(file, optimizer);
         if (Boolean.TRUE.equals(group.get("amsgrad")))
             throw new FormatException(file, "opt is AdamW with amsgrad, whose third moments have no place here");
-        Map<String, String> places = new LinkedHashMap<>();
+        Map<String, Object> places = new LinkedHashMap<>();
         long steps = -1;
         List<?> indices = list(file, group.get("params"), "opt.param_groups.0.params");
         List<String> names =
                 new ArrayList<>(DiTShapes.of(model.description().model()).keySet());
-        Map<?, ?> states = map(file, optimizer.get("state"), "opt.state");
+        Map<?, ?> states = map(file, optimizer.get("state"), STATE);
         if (indices.size() != names.size())
             throw new FormatException(file, "opt has " + indices.size() + " parameters, the model has " + names.size());
         for (int i = 0; i < names.size(); i++) {
             String name = names.get(i);
             if (name.equals("pos_embed")) continue; // never trained, so it has no state
-            String place = "opt.state." + indices.get(i);
+            String place = STATE + "." + indices.get(i);
             Map<?, ?> state = map(file, states.get(indices.get(i)), place);
             requireMoment(file, state, FIRST, place, model, name);
             requireMoment(file, state, SECOND, place, model, name);
-            places.put(name, place);
+            places.put(name, indices.get(i));
             long taken = step(file, state.get("step"), place);
             if (steps >= 0 && taken != steps)
                 throw new FormatException(file, place + " is at step " + taken + ", others at " + steps);
@@ -135,9 +138,13 @@ public final class OfficialTraining {
     }
 
     private static long step(Path file, Object step, String place) throws FormatException {
-        if (step instanceof Tensor tensor && tensor.numel() == 1) return (long) Tensors.toDoubles(tensor)[0];
-        if (step instanceof Number number) return number.longValue(); // of older versions of PyTorch
-        throw new FormatException(file, place + " has no step");
+        double taken;
+        if (step instanceof Tensor tensor && tensor.numel() == 1) taken = Tensors.toDoubles(tensor)[0];
+        else if (step instanceof Number number) taken = number.doubleValue(); // of older versions of PyTorch
+        else throw new FormatException(file, place + " has no step");
+        if (!(taken >= 0 && taken <= MAX_STEPS))
+            throw new FormatException(file, place + " is at step " + taken + "; from 0 to " + (long) MAX_STEPS);
+        return (long) taken;
     }
 
     private static Map<?, ?> map(Path file, Object value, String place) throws FormatException {
@@ -167,15 +174,13 @@ public final class OfficialTraining {
      */
     public Map<String, Tensor> readMoments() throws IOException {
         Set<String> wanted = new HashSet<>();
-        for (String kind : KINDS) places.values().forEach(place -> wanted.add(place + "." + kind));
+        for (String kind : KINDS) places.values().forEach(place -> wanted.add(STATE + "." + place + "." + kind));
         Map<?, ?> root = (Map<?, ?>) TorchFile.read(file, wanted::contains);
         Map<?, ?> states = (Map<?, ?>) ((Map<?, ?>) root.get("opt")).get("state");
-        Map<String, Map<?, ?>> byPlace = new HashMap<>();
-        states.forEach((index, state) -> byPlace.put("opt.state." + index, (Map<?, ?>) state));
         Map<String, Tensor> moments = new LinkedHashMap<>();
         for (String kind : KINDS)
             places.forEach((name, place) ->
-                    moments.put(kind + "." + name, (Tensor) byPlace.get(place).get(kind)));
+                    moments.put(kind + "." + name, (Tensor) ((Map<?, ?>) states.get(place)).get(kind)));
         return moments;
     }
 

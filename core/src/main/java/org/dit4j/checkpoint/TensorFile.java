@@ -3,6 +3,7 @@ package org.dit4j.checkpoint;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -88,6 +89,9 @@ final class TensorFile {
         Map<String, String> metadata = new LinkedHashMap<>();
         Map<TensorFile, List<String>> shards = new LinkedHashMap<>();
         for (Map.Entry<Path, List<String>> shard : index.tensorsByShard().entrySet()) {
+            if (!Files.exists(shard.getKey()))
+                throw new NoSuchFileException(
+                        shard.getKey().toString(), null, "this shard is not there, which " + path + " names");
             TensorFile file = of(shard.getKey(), weights);
             for (String name : shard.getValue()) {
                 if (!file.entries.containsKey(name))

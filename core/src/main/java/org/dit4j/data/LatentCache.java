@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -123,6 +124,8 @@ public final class LatentCache implements Dataset {
             index = JSON.readValue(file.toFile(), Index.class);
         } catch (JsonProcessingException e) {
             throw impossible(file, e);
+        } catch (CharConversionException e) { // what looks like UTF-32
+            throw new FormatException(file, "does not describe latents: " + e.getMessage(), e);
         }
         if (index == null || !FORMAT.equals(index.format)) throw new FormatException(file, "is no index of latents");
         if (index.version != VERSION)

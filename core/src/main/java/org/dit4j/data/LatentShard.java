@@ -104,13 +104,12 @@ public final class LatentShard implements AutoCloseable {
                 throw new FormatException(file, "no shard of latents: its metadata lack \"" + key + "\"");
         FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
         try {
-            return new LatentShard(
-                    file,
-                    JSON.readValue(metadata.get(HEADER), LatentsHeader.class),
-                    JSON.readValue(metadata.get(JOB), new TypeReference<Map<String, String>>() {}),
-                    JSON.readValue(metadata.get(BROKEN), new TypeReference<List<String>>() {}),
-                    layout,
-                    channel);
+            LatentsHeader header = JSON.readValue(metadata.get(HEADER), LatentsHeader.class);
+            Map<String, String> job = JSON.readValue(metadata.get(JOB), new TypeReference<Map<String, String>>() {});
+            List<String> broken = JSON.readValue(metadata.get(BROKEN), new TypeReference<List<String>>() {});
+            if (header == null || job == null || broken == null || broken.contains(null))
+                throw new FormatException(file, "no shard of latents: its metadata say \"null\"");
+            return new LatentShard(file, header, job, broken, layout, channel);
         } catch (JsonProcessingException e) {
             channel.close();
             throw LatentCache.impossible(file, e);

@@ -52,6 +52,7 @@ public record DdimSchedule(
             throw new IllegalArgumentException("numTimesteps is " + numTimesteps + "; 1 to 1000000");
         if (schedule != NoiseSchedule.LINEAR && schedule != NoiseSchedule.QUAD && schedule != NoiseSchedule.COSINE)
             throw new IllegalArgumentException("diffusers has no schedule " + schedule + "; LINEAR, QUAD or COSINE");
+        if (prediction == null) throw new IllegalArgumentException("there is no word on what is predicted");
         if (!(betaStart > 0 && betaStart <= betaEnd && betaEnd < 1))
             throw new IllegalArgumentException(
                     "beta goes from " + betaStart + " to " + betaEnd + "; both are above 0 and below 1, and it rises");

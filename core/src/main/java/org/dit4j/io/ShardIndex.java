@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import com.fasterxml.jackson.core.util.Separators;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -26,6 +27,9 @@ import java.util.TreeMap;
  * @param weightMap tensor → the name of its file, in the order of the index
  */
 public record ShardIndex(Path path, Map<String, String> weightMap) {
+    /** Hundreds of times what the largest DiT needs; parsed JSON takes many times its own size in memory. */
+    private static final long MAX_BYTES = 16 << 20;
+
     /** Two blanks to a level and {@code "name": value}, by which the file is to the byte as Hugging Face's libraries write it. */
     private static final PrettyPrinter AS_PYTHON = new DefaultPrettyPrinter(
                     Separators.createDefaultInstance().withObjectFieldValueSpacing(Separators.Spacing.AFTER))
@@ -42,8 +46,7 @@ public record ShardIndex(Path path, Map<String, String> weightMap) {
      * @throws FormatException if it is damaged, or names files elsewhere
      */
     public static ShardIndex read(Path path) throws IOException {
-        if (Files.size(path) > SafetensorsHeader.MAX_BYTES)
-            throw new FormatException(path, "an index above " + SafetensorsHeader.MAX_BYTES + " bytes");
+        if (Files.size(path) > MAX_BYTES) throw new FormatException(path, "an index above " + MAX_BYTES + " bytes");
         JsonNode map;
         try {
             map = new ObjectMapper(SafetensorsHeader.JSON)
@@ -51,6 +54,8 @@ public record ShardIndex(Path path, Map<String, String> weightMap) {
                     .path("weight_map");
         } catch (JacksonException e) {
             throw new FormatException(path, "not JSON: " + e.getOriginalMessage(), e);
+        } catch (CharConversionException e) { // what looks like UTF-32
+            throw new FormatException(path, "not JSON: " + e.getMessage(), e);
         }
         if (!map.isObject()) throw new FormatException(path, "no \"weight_map\" of tensor names to file names");
         Map<String, String> shards = new LinkedHashMap<>();

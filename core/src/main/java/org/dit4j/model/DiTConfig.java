@@ -74,6 +74,11 @@ public record DiTConfig(
                 inputWidth,
                 patchSize);
         require(
+                (long) (inputHeight / patchSize) * (inputWidth / patchSize) <= Integer.MAX_VALUE,
+                "an input of %d × %d has more than 2147483647 patches",
+                inputHeight,
+                inputWidth);
+        require(
                 hiddenSize % numHeads == 0,
                 "hidden size %d is not a multiple of the number of heads %d",
                 hiddenSize,

@@ -7,9 +7,10 @@ package org.dit4j.vae;
  * @param encoderDigest as {@link LatentCodec#encoderDigest} gives it
  */
 public record LatentSpace(String encoderDigest, LatentScaling scaling) {
-    /** @throws IllegalArgumentException if the digest is no SHA-256 in hex */
+    /** @throws IllegalArgumentException if the digest is no SHA-256 in hex, or there is no scale */
     public LatentSpace {
-        if (!encoderDigest.matches("[0-9a-f]{64}"))
+        if (scaling == null) throw new IllegalArgumentException("there is no scale of the latents");
+        if (encoderDigest == null || !encoderDigest.matches("[0-9a-f]{64}"))
             throw new IllegalArgumentException("encoderDigest \"" + encoderDigest + "\" is no SHA-256 in hex");
     }
 

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +21,7 @@ import org.dit4j.NativeObjects;
 import org.dit4j.RecipeWeights;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
+import org.dit4j.io.ShardIndex;
 import org.dit4j.io.TorchFile;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
@@ -31,6 +33,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class CheckpointsTest {
     private static final DiTConfig SMALL =
@@ -163,6 +167,95 @@ class CheckpointsTest {
                         + " {model, ema, opt, args}; a new run can begin with the weights (--init-from)",
                 FormatException.class,
                 () -> OfficialTraining.read(folder.resolve("resnet.pt"), DiTConfig.of("DiT-S/2")));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            quoteCharacter = '`',
+            value = {
+                "model | null | null",
+                "model | {} | impossible",
+                "model | DEPTH | too few",
+                "classes | null | null",
+                "classes | [\"a\", null] | null",
+                "ddim | null | null",
+                "ddim | {\"numTimesteps\":1000,\"schedule\":\"LINEAR\",\"betaStart\":1e-4,\"betaEnd\":0.02} | predicted",
+                "latents | null | null",
+                "latents | {\"encoderDigest\":\"ab\"} | scale",
+                "colours | null | null"
+            })
+    void metadataThatSayNothingOrTooMuchAreRefused(String key, String value, String reason) throws IOException {
+        Path file = folder.resolve("hostile.safetensors");
+        DiTCheckpoint.write(file, weights());
+        Map<String, String> metadata =
+                new LinkedHashMap<>(Safetensors.header(file).metadata());
+        String endless = metadata.get("dit4j.model").replace("\"depth\":2", "\"depth\":2000000000");
+        metadata.put("dit4j." + key, value.equals("DEPTH") ? endless : value);
+        try (TensorScope scope = new TensorScope()) {
+            Safetensors.write(file, Safetensors.read(file), metadata);
+        }
+        assertRefused(reason, FormatException.class, () -> open(file));
+    }
+
+    /** A checkpoint of the published training script; {@code more} stands in the optimiser's state beside what belongs there. */
+    private Path training(Object step, Map<Object, Object> more) throws IOException {
+        Path file = folder.resolve("training.pt");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = weights().read();
+            List<String> names = List.copyOf(tensors.keySet());
+            Map<Object, Object> state = new LinkedHashMap<>();
+            List<Object> indices = new ArrayList<>();
+            for (int i = 0; i < names.size(); i++) {
+                Tensor weight = tensors.get(names.get(i));
+                indices.add((long) i);
+                if (i > 0) // 0 is pos_embed, which is not trained
+                state.put((long) i, Map.of("step", step, "exp_avg", weight, "exp_avg_sq", weight));
+            }
+            state.putAll(more);
+            Map<String, Object> group = Map.of("params", indices, "lr", 1e-4);
+            TorchFile.write(
+                    file,
+                    Map.of(
+                            "model",
+                            tensors,
+                            "ema",
+                            tensors,
+                            "opt",
+                            Map.of("state", state, "param_groups", List.of(group))));
+        }
+        return file;
+    }
+
+    @Test
+    void anOptimisersStateMayHoldMoreThanIsNeededButNoImpossibleSteps() throws IOException {
+        Path file = training(3L, Map.of("1", Map.of(), 999L, 5L));
+        OfficialTraining read = OfficialTraining.read(file, SMALL);
+        assertEquals(3, read.steps());
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> moments = read.readMoments();
+            weights()
+                    .read()
+                    .forEach((name, tensor) ->
+                            assertTrue(name.equals("pos_embed") || tensor.equal(moments.get("exp_avg." + name)), name));
+        }
+        for (Object step : List.of(-1L, 1e18, Double.NaN)) {
+            training(step, Map.of());
+            assertRefused("from 0 to", FormatException.class, () -> OfficialTraining.read(file, SMALL));
+        }
+    }
+
+    @Test
+    void aShardThatIsNotThereIsNamedWithItsIndex() throws IOException {
+        Path whole = folder.resolve("m.safetensors");
+        DiTCheckpoint.writeShards(whole, weights(), 20_000);
+        Path index = folder.resolve("m.safetensors.index.json");
+        assertSame(open(index));
+        Path shard = ShardIndex.read(index).tensorsByShard().keySet().iterator().next();
+        Files.delete(shard);
+        NoSuchFileException thrown = assertThrows(NoSuchFileException.class, () -> open(index));
+        assertEquals(shard.toString(), thrown.getFile());
+        assertTrue(thrown.getReason().contains(index.toString()), thrown.getReason());
     }
 
     @Test

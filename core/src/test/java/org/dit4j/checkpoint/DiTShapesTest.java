@@ -103,6 +103,12 @@ class DiTShapesTest {
             shapes.put("x_embedder.proj.weight", shape);
             assertThrows(IllegalArgumentException.class, () -> DiTShapes.config(shapes, OptionalInt.of(4)));
         }
+        Map<String, List<Long>> shapes = new LinkedHashMap<>(DiTShapes.of(SMALL));
+        shapes.put("pos_embed", List.of(1L, 1L << 60, 0L)); // which takes no bytes
+        assertThrows(IllegalArgumentException.class, () -> DiTShapes.config(shapes, OptionalInt.of(4)));
+        DiTConfig endless = SMALL.withTrunk(SMALL.hiddenSize(), 2_000_000_000, SMALL.numHeads());
+        assertRefused("too few", () -> DiTShapes.requireFit(endless, shapes));
+        assertRefused("patches", () -> SMALL.withInputSize(1_000_000, 1_000_000));
     }
 
     private static void assertRefused(String reason, org.junit.jupiter.api.function.Executable call) {

@@ -154,6 +154,7 @@ class DiffusersFolderTest {
             {"\"num_layers\" : 2", "\"num_layers\" : 1", "unexpected transformer_blocks.1."},
             {"\"num_layers\" : 2", "\"num_layers\" : 2000000000", "too few"},
             {"\"attention_head_dim\" : 8", "\"attention_head_dim\" : 16", "64"},
+            {"\"attention_head_dim\" : 8", "\"attention_head_dim\" : 2000000000", "8000000000"},
             {"\"num_embeds_ada_norm\" : 3", "\"num_embeds_ada_norm\" : 1000", "num_embeds_ada_norm is 1000"},
             {"\"out_channels\" : 8", "\"out_channels\" : 4", "out_channels is 4"},
             {"\"sample_size\" : 8", "\"sample_size\" : 7", "sample_size 7"},

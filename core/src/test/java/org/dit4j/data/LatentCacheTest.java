@@ -178,6 +178,12 @@ class LatentCacheTest {
     }
 
     @Test
+    void anIndexInStrangeCharactersIsRefused() throws IOException {
+        Files.write(folder.resolve(LatentCache.INDEX), new byte[] {0, 0, '{', 0});
+        assertThrows(FormatException.class, () -> LatentCache.open(folder));
+    }
+
+    @Test
     void aLabelWithoutANameIsRefused() throws IOException {
         shard(file(0), HEADER, 2, 10);
         FormatException thrown = assertThrows(FormatException.class, () -> LatentCache.open(folder));
@@ -193,6 +199,21 @@ class LatentCacheTest {
         assertThrows(NoSuchFileException.class, () -> LatentCache.open(folder));
         Files.delete(folder.resolve(LatentCache.INDEX));
         assertThrows(NoSuchFileException.class, () -> LatentCache.open(folder));
+    }
+
+    @Test
+    void aShardWhoseMetadataAreNullIsRefused() throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = org.dit4j.io.Safetensors.read(file(0));
+            Map<String, String> metadata =
+                    org.dit4j.io.Safetensors.header(file(0)).metadata();
+            for (String key : metadata.keySet()) {
+                Map<String, String> hostile = new LinkedHashMap<>(metadata);
+                hostile.put(key, "null");
+                org.dit4j.io.Safetensors.write(file(0), tensors, hostile);
+                assertThrows(FormatException.class, () -> LatentShard.open(file(0)), key);
+            }
+        }
     }
 
     @Test

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.Charset;
@@ -173,6 +174,23 @@ class SafetensorsTest {
         Path index = Files.writeString(
                 folder.resolve("m.safetensors.index.json"), "{\"weight_map\":{\"a\":\"" + shard + "\"}}");
         assertTrue(refused(index).contains("not the name of a .safetensors or .bin file"));
+    }
+
+    @Test
+    void anIndexThatIsNoJsonIsRefused() throws IOException {
+        Path index = folder.resolve("m.safetensors.index.json");
+        for (byte[] text :
+                new byte[][] {{}, {'{'}, {'1'}, {0, 0, '{', 0}, {(byte) 0xff, 1, 2, 3}, {0, 0, 0, '{', 9, 9, 9, 9}})
+            refused(Files.write(index, text));
+    }
+
+    @Test
+    void anIndexOfMoreThanAnyModelNeedsIsRefusedUnread() throws IOException {
+        Path index = folder.resolve("m.safetensors.index.json");
+        try (RandomAccessFile file = new RandomAccessFile(index.toFile(), "rw")) {
+            file.setLength(17 << 20); // sparse
+        }
+        assertTrue(refused(index).contains("an index above"));
     }
 
     @Test
