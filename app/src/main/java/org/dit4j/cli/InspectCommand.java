@@ -74,7 +74,7 @@ final class InspectCommand implements Callable<Integer> {
     private static void print(Inspection inspection, PrintWriter out) {
         out.println(inspection.guess());
         inspection.model().ifPresent(description -> {
-            if (!description.weights().isEmpty()) out.println("weights: " + description.weights());
+            if (!description.weights().isEmpty()) out.println("weights: " + printable(description.weights()));
             out.println("profile: " + Names.flag(description.profile()));
         });
         for (Inspection.HashedFile file : inspection.files())
@@ -85,7 +85,7 @@ final class InspectCommand implements Callable<Integer> {
                     inspection.format(),
                     file.bytes(),
                     file.sha256());
-        inspection.metadata().forEach((key, value) -> out.println(key + ": " + shortened(value)));
+        inspection.metadata().forEach((key, value) -> out.println(printable(key) + ": " + printable(shortened(value))));
         Map<String, Integer> dtypes = new TreeMap<>();
         inspection.tensors().forEach(tensor -> dtypes.merge(tensor.dtype(), 1, Integer::sum));
         out.printf(
@@ -96,14 +96,23 @@ final class InspectCommand implements Callable<Integer> {
                 dtypes);
         List<Inspection.NamedTensor> tensors = inspection.tensors();
         int width = tensors.stream()
-                .mapToInt(tensor -> tensor.name().length())
+                .mapToInt(tensor -> Math.max(1, tensor.name().length())) // a file's only tensor has no name
                 .max()
                 .orElse(1);
         for (Inspection.NamedTensor tensor : tensors)
-            out.printf("  %-" + Math.min(width, 80) + "s  %-8s  %s%n", tensor.name(), tensor.dtype(), tensor.shape());
+            out.printf(
+                    "  %-" + Math.min(width, 80) + "s  %-8s  %s%n",
+                    printable(tensor.name()),
+                    tensor.dtype(),
+                    tensor.shape());
     }
 
     private static String shortened(String text) {
         return text.length() <= MAX_METADATA ? text : text.substring(0, MAX_METADATA) + " … (--json shows all)";
+    }
+
+    /** A strange file's text must not steer the terminal. */
+    private static String printable(String text) {
+        return text.replaceAll("\\p{Cntrl}", "?");
     }
 }

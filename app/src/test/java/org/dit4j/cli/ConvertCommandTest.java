@@ -11,10 +11,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.DiTWeights;
+import org.dit4j.io.Safetensors;
+import org.dit4j.io.TorchFile;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -119,6 +124,41 @@ class ConvertCommandTest {
         assertEquals(2, run.exitCode());
         assertEquals("precious", Files.readString(pt));
         assertTrue(run.err().contains("nothing is overwritten"), run.err());
+    }
+
+    @Test
+    void shardsWithoutTheirIndexAreNotOverwrittenEither() throws IOException {
+        Path other = Files.writeString(folder.resolve("new-00001-of-00005.safetensors"), "precious");
+        String to = folder.resolve("new.safetensors").toString();
+        CommandRun run = CommandRun.of("convert", model.toString(), to, "--max-shard-size=100KB");
+        assertEquals(2, run.exitCode(), run.err());
+        assertTrue(run.err().contains(other + " is there already"), run.err());
+        assertEquals("precious", Files.readString(other));
+        CommandRun whole = CommandRun.of("convert", model.toString(), to);
+        assertEquals(0, whole.exitCode(), whole.err());
+    }
+
+    @Test
+    void whatAFileSaysDoesNotSteerTheTerminal() throws IOException {
+        Path file = folder.resolve("strange.safetensors");
+        try (TensorScope scope = new TensorScope()) {
+            Safetensors.write(file, Map.of("a\u001b[2Jb", torch.ones(1)), Map.of("k", "v\u001b]0;title\u0007"));
+        }
+        CommandRun run = CommandRun.of("inspect", file.toString());
+        assertEquals(0, run.exitCode(), run.err());
+        assertTrue(run.out().contains("k: v?]0;title?") && run.out().contains("a?[2Jb"), run.out());
+        assertFalse(run.out().contains("\u001b"), run.out());
+    }
+
+    @Test
+    void aFileOfOneTensorIsShown() throws IOException {
+        Path file = folder.resolve("one.pt");
+        try (TensorScope scope = new TensorScope()) {
+            TorchFile.write(file, torch.ones(2, 3));
+        }
+        CommandRun run = CommandRun.of("inspect", file.toString());
+        assertEquals(0, run.exitCode(), run.err());
+        assertTrue(run.out().contains("float32   [2, 3]"), run.out());
     }
 
     @Test
