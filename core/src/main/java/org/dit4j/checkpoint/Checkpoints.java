@@ -93,8 +93,14 @@ public final class Checkpoints {
      * <p>Call it outside any step's scope; the caller closes the codec.
      */
     public static LatentCodec openVae(Path path) throws IOException {
-        HubCache hub = HubCache.ofEnvironment();
-        Path found = hub.resolve(Files.exists(path) ? path : published(path));
+        Path named = Files.exists(path) ? path : published(path);
+        if (!Files.exists(named) && !HubCache.isName(named))
+            throw new NoSuchFileException(
+                    path.toString(),
+                    null,
+                    "no such file or folder; give a diffusers vae folder, a taesd folder, a .safetensors or .bin file of an"
+                            + " autoencoder, ema, mse, or a name as on Hugging Face's hub, such as stabilityai/sd-vae-ft-mse");
+        Path found = HubCache.ofEnvironment().resolve(named);
         boolean pipeline = Files.isDirectory(found.resolve("vae")) && !Files.exists(found.resolve("config.json"));
         return VaeCheckpoint.open(pipeline ? found.resolve("vae") : found);
     }

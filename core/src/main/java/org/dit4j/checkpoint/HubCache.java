@@ -72,14 +72,24 @@ public record HubCache(Path folder) {
      */
     public Path resolve(Path path) throws IOException {
         if (Files.exists(path)) return path;
-        String name = path.toString().replace('\\', '/');
-        if (!name.matches("[A-Za-z0-9][\\w.-]*/[A-Za-z0-9][\\w.-]*") || name.matches(".*\\.(pt|pth|bin|safetensors)"))
+        if (!isName(path))
             throw new NoSuchFileException(
-                    name,
+                    path.toString(),
                     null,
                     "no such file or folder; give a run folder, a checkpoint, a .pt or .safetensors file, a diffusers"
                             + " folder, or a name as on Hugging Face's hub, such as facebook/DiT-XL-2-256");
-        return snapshot(name);
+        return snapshot(name(path));
+    }
+
+    /** Whether a path reads like a name on the hub. */
+    static boolean isName(Path path) {
+        String name = name(path);
+        return name.matches("[A-Za-z0-9][\\w.-]*/[A-Za-z0-9][\\w.-]*")
+                && !name.matches(".*\\.(pt|pth|bin|ckpt|safetensors|json)");
+    }
+
+    private static String name(Path path) {
+        return path.toString().replace('\\', '/');
     }
 
     private Path snapshot(String name) throws IOException {

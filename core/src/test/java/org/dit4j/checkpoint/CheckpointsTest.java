@@ -150,6 +150,8 @@ class CheckpointsTest {
     void whatIsNoModelIsRefusedWithWhatToGive() throws IOException {
         assertRefused("holds no checkpoint", FormatException.class, () -> open(folder));
         assertRefused("no such file", NoSuchFileException.class, () -> open(folder.resolve("nothing.pt")));
+        Path vae = folder.resolve("vae");
+        assertRefused("give a diffusers vae folder", NoSuchFileException.class, () -> Checkpoints.openVae(vae));
         try (TensorScope scope = new TensorScope()) {
             TorchFile.write(folder.resolve("one.pt"), torch.ones(1));
             TorchFile.write(folder.resolve("list.pt"), List.of(1L));
