@@ -128,9 +128,10 @@ final class ModelFlags {
     static String describe(DiTConfig config) {
         return String.format(
                 Locale.ROOT,
-                "DiT on %dx%d pixels of %d channel%s: patch %d, width %d, depth %d, %d heads, %s blocks, %d classes; %,d parameters",
+                "DiT on %dx%d %s of %d channel%s: patch %d, width %d, depth %d, %d heads, %s blocks, %d classes; %,d parameters",
                 config.inputHeight(),
                 config.inputWidth(),
+                config.inChannels() == 1 || config.inChannels() == 3 ? "pixels" : "latents",
                 config.inChannels(),
                 config.inChannels() == 1 ? "" : "s",
                 config.patchSize(),

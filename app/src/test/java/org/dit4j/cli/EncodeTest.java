@@ -95,7 +95,8 @@ class EncodeTest {
                 TinyRun.train(results, "--data-path=" + latents, "--vae=" + vae, "--sample-every=3", "--model=DiT-S/2");
         BufferedImage grid = Images.read(run.resolve("samples/step-0000003.png"));
         assertTrue(grid.getWidth() > 3 * SIDE, "pictures, not latents");
-        assertTrue(Files.readString(run.resolve("config.yaml")).contains("image-size: 16"));
+        String config = Files.readString(run.resolve("config.yaml"));
+        assertTrue(config.contains("image-size: 16") && config.contains("DiT on 8x8 latents of 4 channels"), config);
 
         Path out = results.resolve("out");
         String[] sample = {
