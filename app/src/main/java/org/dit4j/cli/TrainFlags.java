@@ -291,17 +291,6 @@ final class TrainFlags {
             return Origin.publishedState(resume); // which may be gone: a run that has begun does not need it
         }
 
-        /** As {@link #origin}, for a run that has not begun. */
-        Origin presentOrigin() {
-            Origin origin = origin();
-            if (origin.kind() == Origin.Kind.PUBLISHED_STATE && !Files.exists(resume))
-                throw new Failure(
-                        ExitCode.CHECKPOINT,
-                        "--resume " + resume + ": no such file or folder; auto, never, the folder of a run, or a"
-                                + " training checkpoint of the published script");
-            return origin;
-        }
-
         /** The run to go on with, if it is there. */
         Optional<RunFolder> find(RunIdentity identity) throws IOException {
             if (resume.equals(NEVER)) return Optional.empty();

@@ -178,7 +178,7 @@ final class Training implements AutoCloseable {
         return Failure.as(
                 ExitCode.CHECKPOINT,
                 () -> flags.output
-                        .presentOrigin()
+                        .origin()
                         .open(config, flags.model.diffusion())
                         .notes());
     }

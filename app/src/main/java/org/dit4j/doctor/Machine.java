@@ -1,5 +1,6 @@
 package org.dit4j.doctor;
 
+import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -49,9 +50,8 @@ public record Machine(
         String memory = text(root.resolve("proc/meminfo")), cpus = text(root.resolve("proc/cpuinfo"));
         String status = text(root.resolve("proc/self/status"));
         List<Path> memoryGroups = groups(root, "memory"), cpuGroups = groups(root, "cpu");
-        var java = (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
-        long total = memory.isEmpty() ? java.getTotalMemorySize() : kibibytes(memory, "MemTotal");
-        long available = memory.isEmpty() ? java.getFreeMemorySize() : kibibytes(memory, "MemAvailable");
+        long total = memory.isEmpty() ? Java.total() : kibibytes(memory, "MemTotal");
+        long available = memory.isEmpty() ? Java.free() : kibibytes(memory, "MemAvailable");
         OptionalLong limit = memoryGroups.stream()
                 .mapToLong(Machine::memoryLimit)
                 .filter(bytes -> bytes < total) // version 1 says "none" by a huge number
@@ -76,6 +76,21 @@ public record Machine(
                 total,
                 Math.max(0, Math.min(available, left)),
                 limit);
+    }
+
+    /** The memory as Java sees it. Apart, so that a runtime image without the module jdk.management does where Linux says it. */
+    private static final class Java {
+        private static OperatingSystemMXBean bean() {
+            return (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+        }
+
+        static long total() {
+            return bean().getTotalMemorySize();
+        }
+
+        static long free() {
+            return bean().getFreeMemorySize();
+        }
     }
 
     private static Set<String> features(String cpus) {

@@ -25,16 +25,21 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 /**
- * What everything visible (the live line, metrics, log, event files, curves; not grids and validation) and a checkpoint in the background
- * add to the time of a step: one run of the demo's recipe in blocks of steps, in turn with both, without anything, and with what is visible.
- * No test: surefire leaves it out unless it is named, and CONTRIBUTING.md says how; on a machine that does nothing else.
+ * What everything visible (the live line, metrics, log, event files, curves and card; not grids and validation) and a checkpoint in the
+ * background add to the time of a step, in a run of the demo's recipe that logs as often as is the default. The machine's speed changes by
+ * more than either from second to second, so a step that is seen and one that nobody sees take turns. No test: surefire leaves it out unless
+ * it is named, and CONTRIBUTING.md says how; on a machine that does nothing else.
  *
- * <p>System properties: {@code dit.benchmark.rounds}; {@code dit.benchmark.block}, steps; {@code dit.benchmark.flags}, of {@code dit train},
- * for another model or device.
+ * <p>System properties: {@code dit.benchmark.rounds}; {@code dit.benchmark.pairs}, of steps in a round; {@code dit.benchmark.flags}, of
+ * {@code dit train}, for another model or device.
  */
 class OverheadBenchmark {
     private static final int ROUNDS = Integer.getInteger("dit.benchmark.rounds", 20);
-    private static final int BLOCK = Integer.getInteger("dit.benchmark.block", 100);
+    private static final int PAIRS = Integer.getInteger("dit.benchmark.pairs", 50);
+    /** Steps after a save, enough for its end in the background. */
+    private static final int SAVING = 20;
+
+    private static final int ROUND = SAVING + 2 * PAIRS;
     private static final String FLAGS = System.getProperty("dit.benchmark.flags", "");
 
     @TempDir
@@ -45,12 +50,12 @@ class OverheadBenchmark {
         String columns = System.getProperty("dit.columns");
         System.setProperty("dit.columns", "150"); // as if somebody watched
         try {
-            long steps = 3L * BLOCK * (ROUNDS + 2); // one cycle to warm up, one whose blocks end the last round
             Stream<String> flags = Stream.of(
                     "--results-dir=" + results,
                     "--resume=never",
-                    "--max-steps=" + steps,
-                    "--ckpt-every=" + 3 * BLOCK,
+                    "--max-steps=" + ROUND * (ROUNDS + 2), // one round to warm up, one that ends the last
+                    "--log-every=200", // of which every other step is one that nobody sees
+                    "--ckpt-every=" + ROUND,
                     "--sample-every=0",
                     "--eval-every=0");
             Stream<String> more = Arrays.stream(FLAGS.split(" ")).filter(flag -> !flag.isEmpty());
@@ -75,94 +80,94 @@ class OverheadBenchmark {
 
         @Override
         public Integer call() throws IOException {
-            Blocks blocks = new Blocks();
+            Rounds rounds = new Rounds();
             try (Training training = Training.prepare(spec, flags, Recipe.builtIn("glyphs.yaml"))) {
-                training.run(new PrintWriter(OutputStream.nullOutputStream()), blocks);
+                training.run(new PrintWriter(OutputStream.nullOutputStream()), rounds);
             }
-            blocks.report();
+            rounds.report();
             return 0;
         }
     }
 
-    /**
-     * A cycle has three blocks. The run saves before the first, which the checkpoint slows down. Before the second goes through the loop,
-     * this listener takes as many steps past it: these are seen by nobody.
-     */
-    private static final class Blocks implements TrainingListener {
+    /** A round: a save by the run, the steps beside which it is written, then pairs of steps, the first past the run's loop. */
+    private static final class Rounds implements TrainingListener {
         private final double[] saving = new double[ROUNDS], alone = new double[ROUNDS], visible = new double[ROUNDS];
-        private long since;
+        private long ended = System.nanoTime();
 
         @Override
         public boolean onStep(Trainer trainer) throws IOException {
-            long step = trainer.steps();
-            int cycle = (int) (step / (3L * BLOCK)), place = (int) (step % (3L * BLOCK));
-            if (place == 0) {
-                put(visible, cycle - 1);
-                begin(); // what comes next is the save
-            } else if (place == BLOCK) {
-                put(saving, cycle);
-                awaitCheckpoint(step - BLOCK);
+            synchronize();
+            int round = (int) ((trainer.steps() - 1) / ROUND) - 1, place = (int) ((trainer.steps() - 1) % ROUND);
+            add(place < SAVING ? saving : visible, round);
+            if (place == SAVING - 1) {
+                awaitCheckpoint(trainer.steps() - SAVING);
                 begin();
-                for (int i = 0; i < BLOCK; i++) trainer.step();
-                put(alone, cycle);
-                begin();
+            }
+            if (place >= SAVING - 1 && place < ROUND - 1) {
+                trainer.step();
+                synchronize();
+                add(alone, round);
             }
             return true;
         }
 
         private void begin() {
-            synchronize();
-            since = System.nanoTime();
+            ended = System.nanoTime();
         }
 
-        /** Milliseconds to a step of the block that ends here; the first cycle warms up. */
-        private void put(double[] times, int cycle) {
-            synchronize();
-            if (cycle >= 1 && cycle <= ROUNDS) times[cycle - 1] = (System.nanoTime() - since) / 1e6 / BLOCK;
+        /** The milliseconds since the last step's end. */
+        private void add(double[] sums, int round) {
+            long now = System.nanoTime();
+            if (round >= 0 && round < ROUNDS) sums[round] += (now - ended) / 1e6;
+            begin();
         }
 
         private void synchronize() {
             if (Backend.hasCuda()) torch.cuda_synchronize();
         }
 
-        /** It must not reach into the next block. */
+        /** It must not reach into the pairs. */
         private void awaitCheckpoint(long step) throws IOException {
             if (step == 0) return;
             String name = String.format("step-%07d", step);
             try (Stream<Path> runs = Files.list(results)) {
                 Path latest = runs.findFirst().orElseThrow().resolve("checkpoints/LATEST");
-                while (!Files.exists(latest) || !Files.readString(latest).contains(name)) Thread.sleep(50);
+                while (!Files.exists(latest) || !Files.readString(latest).contains(name)) Thread.sleep(20);
             } catch (InterruptedException e) {
                 throw new InterruptedIOException();
             }
         }
 
         void report() {
-            double[] overhead = new double[ROUNDS], checkpoint = new double[ROUNDS];
+            double[] more = new double[ROUNDS], checkpoint = new double[ROUNDS];
             for (int round = 0; round < ROUNDS; round++) {
-                overhead[round] = 100 * (visible[round] / alone[round] - 1);
-                checkpoint[round] = 100 * (saving[round] / visible[round] - 1);
+                saving[round] /= SAVING;
+                alone[round] /= PAIRS;
+                visible[round] /= PAIRS;
+                more[round] = 100 * (visible[round] / alone[round] - 1);
+                checkpoint[round] = SAVING * (saving[round] - visible[round]);
             }
-            System.out.printf(Locale.ROOT, "%d rounds of blocks of %d steps; median, quartiles%n", ROUNDS, BLOCK);
-            System.out.println(row("steps alone, ms", alone));
-            System.out.println(row("with all visible, ms", visible));
-            System.out.println(row("and a checkpoint, ms", saving));
-            System.out.println(row("all visible, % more", overhead));
-            System.out.println(row("a checkpoint, % more", checkpoint));
             System.out.printf(
                     Locale.ROOT,
-                    "a checkpoint costs %.0f ms of training%n",
-                    quantile(checkpoint, 0.5) / 100 * quantile(visible, 0.5) * BLOCK);
+                    "%d rounds of %d pairs of steps, %d steps beside a checkpoint; median, quartiles, mean%n",
+                    ROUNDS,
+                    PAIRS,
+                    SAVING);
+            System.out.println(row("a step alone, ms", alone));
+            System.out.println(row("a step, all visible, ms", visible));
+            System.out.println(row("all visible, % more", more));
+            System.out.println(row("a checkpoint, ms", checkpoint));
         }
 
         private String row(String what, double[] values) {
             return String.format(
                     Locale.ROOT,
-                    "%-22s %8.2f   %8.2f … %.2f",
+                    "%-24s %8.2f   %8.2f … %-8.2f %8.2f",
                     what,
                     quantile(values, 0.5),
                     quantile(values, 0.25),
-                    quantile(values, 0.75));
+                    quantile(values, 0.75),
+                    Arrays.stream(values).average().orElseThrow());
         }
 
         private double quantile(double[] values, double share) {
