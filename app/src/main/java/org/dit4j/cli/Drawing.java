@@ -30,7 +30,8 @@ final class Drawing {
             DiTPipeline pipeline, SampleRequest request, PrintWriter err, StepListener listener) {
         int batches = (request.classes().size() + DiTPipeline.MAX_BATCH - 1) / DiTPipeline.MAX_BATCH;
         long steps = pipeline.diffusion().spaced(request.steps()).numTimesteps();
-        try (Progress progress = new Progress(err, Terminal.ofStandardError(), "sample", batches * steps)) {
+        try (Progress progress = new Progress(err, Terminal.ofStandardError(), "sample", batches * steps);
+                Logs logs = Logs.to(progress::message)) {
             long[] done = {0};
             return pipeline.sample(request, step -> {
                 progress.update(++done[0]);

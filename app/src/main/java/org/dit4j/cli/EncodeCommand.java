@@ -122,7 +122,8 @@ final class EncodeCommand implements Callable<Integer> {
                 pictures.skipBroken(),
                 precision == TrainFlags.Optimisation.Precision.BF16,
                 device);
-        try (Progress progress = new Progress(err, Terminal.ofStandardError(), "encode", data.size())) {
+        try (Progress progress = new Progress(err, Terminal.ofStandardError(), "encode", data.size());
+                Logs logs = Logs.to(progress::message)) {
             LatentEncoder.encode(
                     data,
                     codec,

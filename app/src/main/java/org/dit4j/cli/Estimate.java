@@ -117,8 +117,13 @@ record Estimate(
 
     static long kept(long maxSteps, int ckptEvery, Retention retention) {
         long written = (maxSteps + ckptEvery - 1) / ckptEvery, last = Math.min(written, retention.last());
-        long multiples = retention.every() == 0 ? 0 : maxSteps / Math.max(retention.every(), ckptEvery);
-        return Math.min(written, last + multiples);
+        if (retention.every() == 0) return last;
+        long both = retention.every() / gcd(retention.every(), ckptEvery) * ckptEvery;
+        return last + (written - last) * ckptEvery / both;
+    }
+
+    private static long gcd(long a, long b) {
+        return b == 0 ? a : gcd(b, a % b);
     }
 
     /** The cheapest change with which it fits. */

@@ -76,6 +76,7 @@ final class Failure extends RuntimeException {
 
     private static boolean isOutOfMemory(String message) {
         return message.contains("CUDA out of memory")
+                || message.contains("CUDA error: out of memory")
                 || message.contains("can't allocate memory")
                 || message.contains("not enough memory");
     }

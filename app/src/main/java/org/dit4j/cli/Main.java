@@ -36,16 +36,16 @@ import picocli.CommandLine.UnmatchedArgumentException;
             DemoCommand.class,
             EncodeCommand.class,
             TrainCommand.class,
-            SampleCommand.class,
             RunsCommand.class,
             WatchCommand.class,
+            SampleCommand.class,
             VerifyCommand.class,
-            DoctorCommand.class,
-            CompletionCommand.class,
+            InspectCommand.class,
+            ConvertCommand.class,
             InfoCommand.class,
             BenchCommand.class,
-            InspectCommand.class,
-            ConvertCommand.class
+            DoctorCommand.class,
+            CompletionCommand.class
         })
 public final class Main {
     static {

@@ -246,8 +246,8 @@ final class TrainFlags {
                 converter = SaveFailures.class,
                 completionCandidates = SaveFailures.class,
                 paramLabel = "WHAT",
-                description = "When a checkpoint cannot be written, the disk being full: ${COMPLETION-CANDIDATES}. The"
-                        + " last one must be. Default: ${DEFAULT-VALUE}.")
+                description = "When a checkpoint or a grid cannot be written, the disk being full:"
+                        + " ${COMPLETION-CANDIDATES}. The last checkpoint must be. Default: ${DEFAULT-VALUE}.")
         private OnSaveFailure onSaveFailure = OnSaveFailure.CONTINUE;
 
         @Option(

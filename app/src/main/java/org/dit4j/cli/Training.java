@@ -1,5 +1,6 @@
 package org.dit4j.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -26,6 +27,7 @@ import org.dit4j.io.Images;
 import org.dit4j.report.Board;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.Figures;
+import org.dit4j.report.FollowedFile;
 import org.dit4j.report.ModelCard;
 import org.dit4j.report.Progress;
 import org.dit4j.report.TensorBoard;
@@ -60,8 +62,6 @@ final class Training implements AutoCloseable {
     private final LatentCodec codec;
 
     private final TrainConfig config;
-    /** Null before the first log. */
-    private Double lastLoss;
 
     private Training(
             TrainFlags flags,
@@ -80,6 +80,8 @@ final class Training implements AutoCloseable {
         Trainer.requireFits(config, data);
         flags.derive(settings, config, data);
         sampling(List.of("0")); // refuses now what it would refuse when the first grid is due
+        if (flags.output.cadence().sampleEvery() != 0 && codec == null && data instanceof LatentCache latents)
+            requireColours(latents);
     }
 
     /** Completes the flags by the recipe, opens the data and checks that everything fits; trains nothing. */
@@ -146,7 +148,8 @@ final class Training implements AutoCloseable {
         values.put("run", folder.path().toString());
         Path checkpoint = TrainState.latest(folder.checkpoints()).orElseThrow();
         values.put("steps", TrainState.state(checkpoint).path("step").asLong());
-        values.put("loss", lastLoss);
+        JsonNode loss = FollowedFile.lastJson(folder.metrics()).path("loss");
+        values.put("loss", loss.isNumber() ? loss.asDouble() : null);
         values.put("checkpoint", checkpoint.toString());
         values.put("sample", sampleCommand(folder));
         return values;
@@ -232,10 +235,10 @@ final class Training implements AutoCloseable {
                     folder.config(),
                     channel -> channel.write(ByteBuffer.wrap(describe().getBytes(StandardCharsets.UTF_8))));
             try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
+                    Logs logs = Logs.to(progress::message);
                     Signals signals = Signals.handle(run::stop)) {
                 run.measurePeak();
                 follow(run, folder, progress, signals, another);
-                run.loggedLosses().values().forEach(loss -> lastLoss = loss);
             }
             // of latents they were left out, and named, when they were encoded
             if (data.latents().isEmpty() && !data.brokenPictures().isEmpty())
@@ -302,10 +305,13 @@ final class Training implements AutoCloseable {
     private DiTPipeline drawing(DiTPipeline pipeline) {
         if (!(data instanceof LatentCache latents)) return pipeline;
         if (codec != null) return pipeline.decodedBy(codec);
-        List<Double> colours = latents.linearRgb()
-                .orElseThrow(() -> new IllegalStateException("these latents have no preview colours; give the"
+        return pipeline.decodedBy(new LinearRgb(latents.channels(), requireColours(latents)));
+    }
+
+    private static List<Double> requireColours(LatentCache latents) {
+        return latents.linearRgb()
+                .orElseThrow(() -> new IllegalArgumentException("these latents have no preview colours; give the"
                         + " autoencoder for grids of samples (--vae), or --sample-every 0"));
-        return pipeline.decodedBy(new LinearRgb(latents.channels(), colours));
     }
 
     @Override
@@ -378,7 +384,13 @@ final class Training implements AutoCloseable {
         @Override
         public void onSamples(Trainer trainer) throws IOException {
             long start = System.nanoTime();
-            draw(trainer);
+            try {
+                draw(trainer);
+            } catch (IOException e) {
+                if (flags.output.safety().onSaveFailure() == TrainingRun.OnSaveFailure.STOP) throw e;
+                progress.message("No grid of samples at step " + trainer.steps() + ": "
+                        + Failure.of(e).getMessage().lines().findFirst().orElse(""));
+            }
             pause(System.nanoTime() - start);
         }
 

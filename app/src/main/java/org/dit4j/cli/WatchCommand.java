@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -66,6 +68,8 @@ final class WatchCommand implements Callable<Integer> {
     private FollowedFile metrics, validation, log;
     /** Null before the first log. */
     private TrainingLog last;
+    /** When the newest validation was that is known. */
+    private Instant validated = Instant.EPOCH;
     /** Null until there is something to show. */
     private Progress progress;
 
@@ -106,8 +110,8 @@ final class WatchCommand implements Callable<Integer> {
     }
 
     private void follow() throws IOException {
-        validation.poll(); // what was said before is in the folder
-        log.poll();
+        newValidations(); // what was said before is in the folder
+        log.poll(() -> {}, line -> {});
         while (true) {
             boolean training = RunLock.holder(folder).isPresent(); // before the rest is read, so that nothing is missed
             showMetrics(training);
@@ -124,27 +128,37 @@ final class WatchCommand implements Callable<Integer> {
 
     private void showMetrics(boolean training) throws IOException {
         boolean first = last == null;
-        for (String line : metrics.poll().values()) {
-            JsonNode node = FollowedFile.json(line);
-            TrainingLog found = TrainingLog.of(node).orElse(null);
-            // a trainer that goes on cuts back what is behind its checkpoint; what stays was shown
-            if (found == null
-                    || last != null && !found.time().at().isAfter(last.time().at())) continue;
-            last = found;
-            if (json) out.println(node);
-            else if (found.spike() && !first)
-                say(String.format(Locale.ROOT, "Loss spike at step %d: %.4f", found.step(), found.loss()));
-            if (!json && !first) show();
-        }
+        metrics.poll(() -> {}, line -> showMetrics(FollowedFile.json(line), first));
         if (!json && first && last != null && training) show();
         out.flush();
     }
 
-    private void showMessages() throws IOException {
+    private void showMetrics(JsonNode line, boolean first) {
+        TrainingLog found = TrainingLog.of(line).orElse(null);
+        // a trainer that goes on cuts back what is behind its checkpoint; what stays was shown
+        if (found == null
+                || last != null && !found.time().at().isAfter(last.time().at())) return;
+        last = found;
+        if (json) out.println(line);
+        else if (found.spike() && !first)
+            say(String.format(Locale.ROOT, "Loss spike at step %d: %.4f", found.step(), found.loss()));
+        if (!json && !first) show();
+    }
+
+    /** The validations since those that were seen; they are cut back as the metrics are. */
+    private List<ValidationLosses> newValidations() throws IOException {
+        List<ValidationLosses> found = new ArrayList<>();
         for (String line : validation.poll().values())
             ValidationLosses.of(FollowedFile.json(line))
-                    .ifPresent(losses -> say(String.format(
-                            Locale.ROOT, "Validation loss at step %d: %.4f", losses.step(), losses.loss())));
+                    .filter(losses -> losses.at().isAfter(validated))
+                    .ifPresent(found::add);
+        if (!found.isEmpty()) validated = found.get(found.size() - 1).at();
+        return found;
+    }
+
+    private void showMessages() throws IOException {
+        for (ValidationLosses losses : newValidations())
+            say(String.format(Locale.ROOT, "Validation loss at step %d: %.4f", losses.step(), losses.loss()));
         for (String line : log.poll().values()) {
             Matcher message = MESSAGE.matcher(line);
             if (message.matches()) say(message.group(1));
@@ -186,7 +200,8 @@ final class WatchCommand implements Callable<Integer> {
 
     /** Whether the last trainer said that it stops. */
     private boolean wasStopped() throws IOException {
-        List<String> lines = new FollowedFile(folder.log()).poll().values();
-        return !lines.isEmpty() && lines.get(lines.size() - 1).contains("] Stopped at step ");
+        String[] newest = {""};
+        new FollowedFile(folder.log()).poll(() -> {}, line -> newest[0] = line);
+        return newest[0].contains("] Stopped at step ");
     }
 }

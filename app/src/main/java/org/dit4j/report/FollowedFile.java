@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 
 /** Follows a file of lines that a trainer writes on, and cuts back when it continues from a checkpoint. */
 public final class FollowedFile {
@@ -41,21 +42,25 @@ public final class FollowedFile {
     /** The lines that are new, without the one that is being written. */
     public Lines poll() throws IOException {
         List<String> values = new ArrayList<>();
+        boolean[] anew = {false};
+        poll(() -> anew[0] = true, values::add);
+        return new Lines(anew[0], values);
+    }
+
+    /** As {@link #poll()}, one line at a time; before the first, {@code anew} runs if the file was cut back. */
+    public void poll(Runnable anew, Consumer<String> line) throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            boolean anew = !stands(channel);
-            if (anew) forget();
-            while (readSome(channel, values)) {}
-            return new Lines(anew, values);
+            if (!stands(channel)) forget(anew);
+            while (readSome(channel, line)) {}
         } catch (NoSuchFileException e) {
-            boolean anew = end > 0;
-            forget();
-            return new Lines(anew, values);
+            if (end > 0) forget(anew);
         }
     }
 
-    private void forget() {
+    private void forget(Runnable anew) {
         end = 0;
         last = new byte[0];
+        anew.run();
     }
 
     /** Whether what was read last is where it was; the same length may hold other lines. */
@@ -69,13 +74,13 @@ public final class FollowedFile {
         return Arrays.copyOf(buffer.array(), buffer.position());
     }
 
-    private boolean readSome(FileChannel channel, List<String> values) throws IOException {
+    private boolean readSome(FileChannel channel, Consumer<String> line) throws IOException {
         byte[] some = bytes(channel, end, (int) Math.min(MOST_AT_ONCE, channel.size() - end));
         int begin = 0;
         for (int i = 0; i < some.length; i++) {
             if (some[i] != '\n') continue;
             last = Arrays.copyOfRange(some, begin, i + 1);
-            values.add(new String(some, begin, i - begin, StandardCharsets.UTF_8));
+            line.accept(new String(some, begin, i - begin, StandardCharsets.UTF_8));
             begin = i + 1;
         }
         end += begin;

@@ -116,28 +116,25 @@ public final class ModelCard {
                 ? ""
                 : ", " + Numbers.real((double) images / data.size()) + " times the data";
         rows.put("images trained", Numbers.number(images) + epochs);
-        List<TrainingLog> logs = history.logs();
-        if (logs.isEmpty()) return rows;
-        TrainingLog last = logs.get(logs.size() - 1);
-        rows.put("training loss", Numbers.real(last.loss()) + ", the mean of the steps since the log before");
-        rows.put("gradient norm", Numbers.real(last.gradientNorm()));
+        if (history.last().isEmpty()) return rows;
+        TrainingLog last = history.last().get();
+        rows.put("training loss", Numbers.fourDigits(last.loss()) + ", the mean of the steps since the log before");
+        rows.put("gradient norm", Numbers.fourDigits(last.gradientNorm()));
         rows.put("learning rate", Numbers.scientific(last.learningRate()));
         rows.put("images per second", Numbers.real(last.time().imagesPerSecond()));
         rows.put("skipped steps", Numbers.number(last.skippedSteps()));
-        rows.put(
-                "spikes of the loss",
-                Numbers.number(logs.stream().filter(TrainingLog::spike).count()));
+        rows.put("spikes of the loss", Numbers.number(history.spikes()));
         return rows;
     }
 
     private static String validation(List<ValidationLosses> validations) {
         ValidationLosses last = validations.get(validations.size() - 1);
         Map<String, String> rows = new LinkedHashMap<>();
-        rows.put("all", Numbers.real(last.loss()));
+        rows.put("all", Numbers.fourDigits(last.loss()));
         for (int i = 0; i < last.buckets().size(); i++)
             rows.put(
                     last.firstTimestep(i) + " to " + (last.firstTimestep(i + 1) - 1),
-                    Numbers.real(last.buckets().get(i)));
+                    Numbers.fourDigits(last.buckets().get(i)));
         return "The loss of the averaged weights on " + Numbers.number(last.numItems())
                 + " items that were not trained on, after step " + Numbers.number(last.step()) + ":\n\n"
                 + table("timesteps", "loss", rows);

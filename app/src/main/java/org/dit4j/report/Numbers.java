@@ -23,6 +23,11 @@ public final class Numbers {
         return new DecimalFormat(pattern, DecimalFormatSymbols.getInstance(Locale.ROOT)).format(value);
     }
 
+    /** Always four significant digits, as for values that stand below each other: {@code 0.9928}, {@code 1.040}; {@code -} where there is no number. */
+    public static String fourDigits(double value) {
+        return Double.isFinite(value) ? String.format(Locale.ROOT, "%.4g", value) : "-";
+    }
+
     /** {@code 1e-4}, {@code 2.5e-3}, as learning rates are written. */
     public static String scientific(double value) {
         return value == 0

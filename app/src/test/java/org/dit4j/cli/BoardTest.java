@@ -147,6 +147,22 @@ class BoardTest {
     }
 
     @Test
+    void aGridThatCannotBeWrittenEndsTheRunOrNotAsConfigured() throws IOException {
+        Files.move(run.resolve("samples"), run.resolve("away"));
+        Files.writeString(run.resolve("samples"), "no folder");
+        CommandRun more = train("--sample-every=2", "--hold-out=8", "--max-steps=5");
+        assertTrue(more.err().contains("No grid of samples at step 4: "), more.err());
+        CommandRun stopped = CommandRun.of(TinyRun.flags(
+                "train",
+                "--results-dir=" + results,
+                "--sample-every=2",
+                "--hold-out=8",
+                "--max-steps=7",
+                "--on-save-failure=stop"));
+        assertEquals(ExitCode.DATA.code, stopped.exitCode(), stopped.err());
+    }
+
+    @Test
     void curvesAreDrawnOfTheWholeHistory() throws IOException {
         if (!Fonts.available()) return;
         Path curves = run.resolve("curves.png");

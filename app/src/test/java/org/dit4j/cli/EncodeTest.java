@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -180,6 +181,23 @@ class EncodeTest {
     void withoutTheAutoencoderGridsShowTheFittedColours(@TempDir Path results) throws IOException {
         Path run = TinyRun.train(results, "--data-path=" + latents, "--sample-every=3");
         assertTrue(Files.exists(run.resolve("samples/step-0000003.png")));
+    }
+
+    @Test
+    void withoutColoursEitherGridsAreRefusedBeforeTheFirstStep(@TempDir Path results) throws IOException {
+        Path grey = Files.createDirectory(results.resolve("grey"));
+        try (Stream<Path> files = Files.list(latents)) {
+            for (Path file : files.toList()) Files.copy(file, grey.resolve(file.getFileName()));
+        }
+        ObjectMapper json = new ObjectMapper();
+        ObjectNode index =
+                (ObjectNode) json.readTree(grey.resolve("latents.json").toFile());
+        json.writeValue(grey.resolve("latents.json").toFile(), index.putNull("linearRgb"));
+        CommandRun run = train("--data-path=" + grey, "--results-dir=" + results.resolve("runs"));
+        assertEquals(ExitCode.USAGE.code, run.exitCode(), run.err());
+        assertTrue(run.err().contains("these latents have no preview colours; give the autoencoder"), run.err());
+        assertFalse(Files.exists(results.resolve("runs")));
+        TinyRun.train(results.resolve("runs"), "--data-path=" + grey, "--sample-every=0");
     }
 
     @Test

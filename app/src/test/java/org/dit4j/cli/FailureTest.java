@@ -92,6 +92,13 @@ class FailureTest {
     }
 
     @Test
+    void outOfMemoryOutsideOfLibTorchsAllocatorIsNoFailureOfTheDevice() {
+        assertEquals(
+                ExitCode.OUT_OF_MEMORY,
+                Failure.of(new RuntimeException("CUDA error: out of memory\nCompile with x")).exitCode);
+    }
+
+    @Test
     void nativeLibrariesThatDoNotLoadAreTheDevice() {
         assertEquals(
                 ExitCode.DEVICE,

@@ -146,7 +146,8 @@ class JsonTest {
     void checkpointsThatStayAreCounted() {
         assertEquals(1, Estimate.kept(500, 50_000, new Retention(3, 0)));
         assertEquals(3, Estimate.kept(400_000, 50_000, new Retention(3, 0)));
-        assertEquals(5, Estimate.kept(400_000, 50_000, new Retention(1, 100_000)));
+        assertEquals(4, Estimate.kept(400_000, 50_000, new Retention(1, 100_000)), "the last is a multiple too");
+        assertEquals(3, Estimate.kept(650, 100, new Retention(1, 150)), "300, 600 and 650");
         assertEquals(8, Estimate.kept(400_000, 50_000, new Retention(20, 0)));
     }
 }

@@ -26,6 +26,12 @@ class NumbersTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"1,1.000", "0.99284,0.9928", "1.04,1.040", "0.012345,0.01235", "123.456,123.5", "NaN,-"})
+    void fourDigitsAreFour(double value, String text) {
+        assertEquals(text, Numbers.fourDigits(value));
+    }
+
+    @ParameterizedTest
     @CsvSource({"0,0 B", "999,999 B", "1000,1.0 kB", "9949,9.9 kB", "9950,10 kB", "999499,999 kB", "999500,1.0 MB"})
     void bytesHaveTwoOrThreeDigits(long bytes, String text) {
         assertEquals(text, Numbers.bytes(bytes));

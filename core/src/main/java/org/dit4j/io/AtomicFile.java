@@ -7,10 +7,13 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** Files that are whole or not there: written to a temporary name beside the final one, forced to the disk, and renamed. */
 public final class AtomicFile {
     private static final AtomicLong COUNT = new AtomicLong();
+    private static final Pattern TEMPORARY = Pattern.compile(".+\\.tmp-\\d+-\\d+");
 
     private AtomicFile() {}
 
@@ -40,6 +43,15 @@ public final class AtomicFile {
             Files.deleteIfExists(temporary);
         }
         forceFolder(target.getParent());
+    }
+
+    /** Removes what processes left in a folder that ended while they wrote. Only for who alone writes there; there may be no such folder. */
+    public static void removeOrphans(Path folder) throws IOException {
+        if (!Files.isDirectory(folder)) return;
+        try (Stream<Path> entries = Files.list(folder)) {
+            for (Path entry : entries.toList())
+                if (TEMPORARY.matcher(entry.getFileName().toString()).matches()) Files.deleteIfExists(entry);
+        }
     }
 
     /** Makes the names in a folder durable: without this a power failure may forget a rename. */

@@ -55,7 +55,9 @@ public final class Histograms {
                 Tensors.stack(0, all.min(), all.max(), all.sum(), all.square().sum()));
         double min = figures[0], max = figures[1];
         if (!Double.isFinite(figures[2] + figures[3])) return Optional.empty();
-        if (min == max) { // fresh weights that are zero; a range needs a width
+        // fresh weights that are zero, or gradients that hardly differ: a range needs a width whose inverse is a
+        // float32
+        if (RANGES / (max - min) > Float.MAX_VALUE) {
             min -= 0.5;
             max += 0.5;
         }

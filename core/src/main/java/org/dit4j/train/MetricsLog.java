@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -15,8 +16,6 @@ import java.nio.file.StandardOpenOption;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.LinkedHashMap;
-import java.util.Map;
 
 /**
  * {@code metrics.jsonl}: one JSON object for each log. All fields but {@code time}, the last, are the same to the last byte in a run that
@@ -38,24 +37,23 @@ final class MetricsLog implements AutoCloseable {
         try {
             if (channel.size() > bytes) channel.truncate(bytes);
             channel.position(channel.size());
-            losses(file).values().forEach(this::remember);
+            rememberLossesOf(file);
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;
         }
     }
 
-    /** Step → loss of a log; without lines that are none, which somebody may have edited, and steps that have no loss. */
-    static Map<Long, Double> losses(Path file) throws IOException {
-        Map<Long, Double> losses = new LinkedHashMap<>();
-        try (BufferedReader lines = Files.newBufferedReader(file)) {
+    /** Without lines that are none, which somebody may have edited, and steps that have no loss. */
+    private void rememberLossesOf(Path file) throws IOException {
+        // unlike Files.newBufferedReader, this takes bytes that are no text for a line that is none
+        try (BufferedReader lines =
+                new BufferedReader(new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8))) {
             for (String text = lines.readLine(); text != null; text = lines.readLine()) {
-                JsonNode line = parse(text);
-                if (line.path("loss").isNumber())
-                    losses.put(line.path("step").asLong(), line.path("loss").asDouble());
+                JsonNode loss = parse(text).path("loss");
+                if (loss.isNumber()) remember(loss.asDouble());
             }
         }
-        return losses;
     }
 
     private static JsonNode parse(String line) {
@@ -113,10 +111,14 @@ final class MetricsLog implements AutoCloseable {
         return loss > SPIKE * sorted[sorted.length / 2];
     }
 
-    /** Makes what was added durable; returns the size of the file. */
-    long force() throws IOException {
-        channel.force(true);
+    /** The size of the file. */
+    long bytes() throws IOException {
         return channel.size();
+    }
+
+    /** Makes what was added durable; on any thread. */
+    void force() throws IOException {
+        channel.force(true);
     }
 
     @Override

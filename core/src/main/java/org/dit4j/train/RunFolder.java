@@ -27,7 +27,8 @@ import org.slf4j.LoggerFactory;
  */
 public record RunFolder(Path path) {
     private static final Logger LOGGER = LoggerFactory.getLogger(RunFolder.class);
-    private static final Pattern NUMBERED = Pattern.compile("(\\d{3,9})-.*"), NEW = Pattern.compile("\\.new-(\\d+)");
+    private static final Pattern NUMBERED = Pattern.compile("(\\d{3,9})-.*"),
+            NEW = Pattern.compile("\\.new-(\\d{1,18})");
     private static final String IDENTITY = "run.json";
     private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -33,7 +33,7 @@ public record TrainingLog(
      * @param stepsPerSecond since the last log, without the time that samples and validation took
      * @param imagesPerSecond as many times the batch size
      * @param percentOfPeak the network's arithmetic, as a percentage of what the device can do; NaN where that was not measured
-     * @param memoryBytes in use: of the process on the CPU, of LibTorch on a CUDA device; 0 where it is not known
+     * @param memoryBytes in use: of the process on the CPU, of a CUDA device by whatever process; 0 where it is not known
      */
     public record Time(
             Instant at, double stepsPerSecond, double imagesPerSecond, double percentOfPeak, long memoryBytes) {}

@@ -22,6 +22,7 @@ import java.util.concurrent.TimeUnit;
 import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -66,7 +67,7 @@ public final class TrainingRun implements AutoCloseable {
     /** Of the wall time, for what comes at the cadence {@link Cadence#AUTO}. */
     static final double MAX_SHARE = 0.05;
 
-    /** What to do when a checkpoint cannot be written, for example because the disk is full. The last one must be written. */
+    /** What to do when a checkpoint, metrics or a validation cannot be written, for example because the disk is full. The last checkpoint must be written. */
     public enum OnSaveFailure {
         CONTINUE,
         STOP
@@ -210,6 +211,8 @@ public final class TrainingRun implements AutoCloseable {
             RunLock lock = RunLock.take(folder);
             opened.add(lock);
             TrainState.removeOrphans(folder.checkpoints());
+            AtomicFile.removeOrphans(folder.path());
+            AtomicFile.removeOrphans(folder.samples());
             List<String> damage = new ArrayList<>();
             Optional<Path> checkpoint = TrainState.newestWhole(folder.checkpoints(), damage::add);
             if (checkpoint.isEmpty() && !damage.isEmpty())
@@ -226,6 +229,8 @@ public final class TrainingRun implements AutoCloseable {
                     : 0;
             MetricsLog metrics = new MetricsLog(folder.metrics(), bytes);
             opened.add(metrics);
+            Snapshot snapshot = new Snapshot(trainer, dataset);
+            opened.add(snapshot);
             TrainingRun run = new TrainingRun(
                     lock,
                     folder,
@@ -237,7 +242,7 @@ public final class TrainingRun implements AutoCloseable {
                     validation,
                     new ValidationLog(folder.validation(), trainer.steps()),
                     dataset.size(),
-                    new Snapshot(trainer, dataset),
+                    snapshot,
                     initial.notes());
             run.start(checkpoint, damage, identity.differences(former), dataset);
             return run;
@@ -318,11 +323,6 @@ public final class TrainingRun implements AutoCloseable {
     /** What the run begins with, one line each, if that is not fresh weights; none once it has a checkpoint. */
     public List<String> origin() {
         return origin;
-    }
-
-    /** Step → mean loss of each log so far, those of former processes included. */
-    public Map<Long, Double> loggedLosses() throws IOException {
-        return MetricsLog.losses(folder.metrics());
     }
 
     /** What each validation so far said, those of former processes included. */
@@ -482,7 +482,7 @@ public final class TrainingRun implements AutoCloseable {
         if (trainer.steps() != savedStep) {
             Map<String, Object> state = new LinkedHashMap<>();
             state.put("rollbacks", rollbacks);
-            state.put("metricsBytes", metrics.force());
+            state.put("metricsBytes", metrics.bytes());
             state.put("digest", identity.digest());
             state.put("identity", identity.values());
             try {
@@ -492,7 +492,10 @@ public final class TrainingRun implements AutoCloseable {
                 if (last) save(true);
                 return;
             }
-            saving = writer.submit(() -> snapshot.save(folder.checkpoints(), safety.retention()));
+            saving = writer.submit(() -> {
+                metrics.force(); // a checkpoint's metrics are as durable as itself
+                return snapshot.save(folder.checkpoints(), safety.retention());
+            });
         }
         if (last) finishSaving(true);
     }
@@ -553,11 +556,15 @@ public final class TrainingRun implements AutoCloseable {
     @Override
     public void close() throws IOException {
         writer.shutdown();
-        try {
-            writer.awaitTermination(1, TimeUnit.HOURS);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+        boolean interrupted = false;
+        while (!writer.isTerminated()) { // it reads the snapshot's memory
+            try {
+                writer.awaitTermination(1, TimeUnit.HOURS);
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
         }
+        if (interrupted) Thread.currentThread().interrupt();
         snapshot.close();
         metrics.close();
         trainer.close();

@@ -40,9 +40,9 @@ final class ValidationLog {
     static List<ValidationLosses> read(Path file) throws IOException {
         List<ValidationLosses> all = new ArrayList<>();
         if (Files.notExists(file)) return all;
-        for (String line : Files.readAllLines(file)) {
-            ValidationLosses.of(parse(line)).ifPresent(all::add);
-        }
+        // unlike Files.readAllLines, this takes bytes that are no text for a line that is none
+        String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+        text.lines().forEach(line -> ValidationLosses.of(parse(line)).ifPresent(all::add));
         return all;
     }
 

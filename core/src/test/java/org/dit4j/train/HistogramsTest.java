@@ -39,6 +39,20 @@ class HistogramsTest {
     }
 
     @Test
+    void gradientsThatHardlyDifferAreInTheMiddle() throws IOException {
+        TrainConfig config = new TinyRun(folder).config();
+        try (Trainer trainer = new Trainer(config, GaussianDiffusion.published(), new Glyphs(3, 8));
+                TensorScope scope = new TensorScope()) {
+            trainer.parameters().gradients().zero_();
+            trainer.parameters().gradients().narrow(0, 0, 1).fill_(new Scalar(1e-40));
+            histograms(trainer).forEach((tag, histogram) -> {
+                if (tag.startsWith("gradients/"))
+                    assertEquals(histogram.one(3), histogram.packed(7).get(25), tag);
+            });
+        }
+    }
+
+    @Test
     void everyNumberOfAGroupIsCountedOnceAndNothingLeaks() throws IOException {
         TrainConfig config = new TinyRun(folder).config();
         try (Trainer trainer = new Trainer(config, GaussianDiffusion.published(), new Glyphs(3, 8))) {

@@ -154,8 +154,44 @@ class ResumeTest {
         Files.createDirectory(folder.checkpoints().resolve("step-0000004.tmp-x"));
         Files.writeString(folder.checkpoints().resolve("step-0000004.tmp-x").resolve("model.safetensors"), "half");
         Files.writeString(folder.checkpoints().resolve("LATEST.tmp-x"), "half");
+        Files.writeString(folder.path().resolve("README.md.tmp-4194303-1"), "half");
+        Files.writeString(folder.samples().resolve("step-0000004.png.tmp-4194303-12"), "half");
         run.open().close();
         assertEquals(List.of(), TinyRun.names(folder.checkpoints()));
+        assertEquals(List.of(), TinyRun.names(folder.samples()));
+        assertEquals(
+                List.of("checkpoints", "log.txt", "metrics.jsonl", "run.json", "run.lock", "samples"),
+                TinyRun.names(folder.path()));
+    }
+
+    @Test
+    void bytesThatAreNoTextAreLinesThatAreNone() throws IOException {
+        TinyRun run = run("run");
+        run.trainAndStopAt(10);
+        RunFolder folder = run.folder();
+        byte[] metrics = Files.readAllBytes(folder.metrics());
+        metrics[1] = (byte) 0xff;
+        Files.write(folder.metrics(), metrics);
+        Files.write(folder.validation(), new byte[] {(byte) 0xc3, 0, '\n'});
+        run.train();
+        assertEquals(List.of(), ValidationLog.read(folder.validation()));
+        assertEquals("step-0000020", newest(folder).getFileName().toString());
+    }
+
+    @Test
+    void anInterruptDoesNotFreeWhatIsBeingSaved() throws IOException {
+        TinyRun run = run("run");
+        TrainingListener interrupting = new TrainingListener() {
+            @Override
+            public boolean onStep(Trainer trainer) {
+                if (trainer.steps() < 5) return true;
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("the step after the save of step 4");
+            }
+        };
+        assertThrows(IllegalStateException.class, () -> run.train(interrupting));
+        assertTrue(Thread.interrupted(), "still");
+        assertEquals("step-0000004", newest(run.folder()).getFileName().toString());
     }
 
     /** So many steps of four samples, from the one after {@code steps} on. */
