@@ -58,7 +58,7 @@ class ReadBenchmark {
             }
         seconds.forEach((what, all) -> System.out.printf(
                 Locale.ROOT,
-                "%-12s median %.2f s of %s: %.2f of the raw bytes'%n",
+                "%-12s median %.2f s of %s: %.2f times the raw bytes%n",
                 what,
                 median(all),
                 Arrays.toString(all),
