@@ -34,6 +34,7 @@ import org.dit4j.report.TensorBoard;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
 import org.dit4j.train.LatentEncoder;
+import org.dit4j.train.Origin;
 import org.dit4j.train.RunFolder;
 import org.dit4j.train.RunIdentity;
 import org.dit4j.train.TrainConfig;
@@ -262,12 +263,13 @@ final class Training implements AutoCloseable {
         }
     }
 
-    private ModelCard card(RunFolder folder) {
+    private ModelCard card(RunFolder folder) throws IOException {
         return new ModelCard(
                 folder,
                 ModelFlags.describe(config.model()),
                 flags.model.diffusion().text(),
                 config,
+                Origin.of(folder.identity()),
                 trained,
                 sampling(List.of("0")),
                 sampleCommand(folder),

@@ -11,6 +11,7 @@ import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.data.Dataset;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.train.Origin;
 import org.dit4j.train.RunFolder;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.TrainingLog;
@@ -27,6 +28,7 @@ public final class ModelCard {
     private final String model;
     private final String diffusion;
     private final TrainConfig config;
+    private final Origin origin;
     private final Dataset data;
     private final SampleRequest sampling;
     private final String sampleCommand;
@@ -38,6 +40,7 @@ public final class ModelCard {
      *
      * @param model in words
      * @param diffusion its name
+     * @param origin what it began with
      * @param sampling how its grids are drawn
      * @param sampleCommand that draws from it
      * @param vae the autoencoder of a model on latents, if it is known
@@ -48,6 +51,7 @@ public final class ModelCard {
             String model,
             String diffusion,
             TrainConfig config,
+            Origin origin,
             Dataset data,
             SampleRequest sampling,
             String sampleCommand,
@@ -57,6 +61,7 @@ public final class ModelCard {
         this.model = model;
         this.diffusion = diffusion;
         this.config = config;
+        this.origin = origin;
         this.data = data;
         this.sampling = sampling;
         this.sampleCommand = sampleCommand;
@@ -147,6 +152,15 @@ public final class ModelCard {
         rows.put("parameters", Numbers.number(network.parameters()));
         rows.put("Gflops", Numbers.real(network.gflops()) + " for one image (multiply-accumulates of a forward pass)");
         rows.put("diffusion", diffusion);
+        rows.put(
+                "began with",
+                switch (origin.kind()) {
+                    case FRESH -> "random weights";
+                    case PUBLISHED_STATE ->
+                        "weights, average, optimiser and steps of "
+                                + origin.path().orElseThrow();
+                    case TRAINED_WEIGHTS -> "the weights of " + origin.path().orElseThrow();
+                });
         rows.put("data", data.describe());
         rows.put("items", data.size() == Dataset.ENDLESS ? "endless" : Numbers.number(data.size()));
         rows.put("batch size", Numbers.number(config.globalBatchSize()));

@@ -127,6 +127,8 @@ class TakeOverTest {
         assertTrue(tuned.err().contains("begins with the weights of " + official), tuned.err());
         assertTrue(tuned.err().contains("12 classes here, 10 in the file: fresh rows for all"), tuned.err());
         assertTrue(tuned.err().contains("input of 48×48 here, 32×32 in the file"), tuned.err());
+        String card = Files.readString(results.resolve("000-DiT-16x1-4/README.md"));
+        assertTrue(card.contains("| began with | the weights of " + official + " |"), card);
         CommandRun again = train("--init-from=" + official, "--image-size=48", "--num-classes=12");
         assertTrue(again.err().contains("has its 3 steps already"), again.err());
         assertFalse(again.err().contains("begins with"), again.err());

@@ -62,7 +62,7 @@ public record Origin(Kind kind, Optional<Path> path) {
     }
 
     /** What a run began with, as its identity records it. */
-    static Origin of(RunIdentity run) {
+    public static Origin of(RunIdentity run) {
         String text = run.values().get(KEY);
         if (text == null) return FRESH;
         for (Kind kind : Kind.values())
