@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Kills the real process again and again at random moments, as {@code kill -9} does; each next one continues. In the end the weights,
+ * Kills the real process again and again at random moments, half of them inside a save, as {@code kill -9} does; each next one continues. In the end the weights,
  * average, moments and metrics are those of a run that was never killed, to the last byte.
  */
 class KillTest {
@@ -60,16 +60,18 @@ class KillTest {
     private static void killAndCompare(Path folder, int seed, int numKills, int leastInsideASave) throws Exception {
         Path results = folder.resolve("killed");
         Random random = new Random(31L * seed + numKills);
-        int insideASave = 0;
+        int kills = 0, insideASave = 0;
         long saved = -1;
-        for (int kill = 1; kill <= numKills; kill++) {
-            // the first kills come before there is a run
-            killAfter(results, kill <= 2 ? -1 - random.nextInt(700) : random.nextInt(MAX_MILLIS));
+        // how many hit a save by chance depends on the disk; where it is too few, there are more kills
+        while (kills < numKills || insideASave < leastInsideASave && kills < 3 * numKills) {
+            kills++;
+            // the first kills come before there is a run, and then every other one waits for a save
+            if (kills <= 2) killAfter(results, -1 - random.nextInt(700), false);
+            else killAfter(results, random.nextInt(MAX_MILLIS), kills % 2 == 0);
             RunFolder run = KilledRun.run(results, 1).folder();
-            List<String> left = TinyRun.names(run.checkpoints());
-            if (left.stream().anyMatch(name -> name.contains(".tmp-"))) insideASave++;
+            if (isSaving(run.checkpoints())) insideASave++;
             long newest = newestStep(run);
-            assertTrue(newest >= saved, "kill " + kill + " lost step " + saved + "; the newest is " + newest);
+            assertTrue(newest >= saved, "kill " + kills + " lost step " + saved + "; the newest is " + newest);
             saved = newest;
         }
         int numSteps = (int) saved + 5;
@@ -83,7 +85,7 @@ class KillTest {
         TinyRun.assertSame(KilledRun.run(whole, numSteps).train(), killed);
         System.out.printf(
                 "%d kills, %d inside a save, %d steps: 0 checkpoints lost, 0 bytes differ%n",
-                numKills, insideASave, numSteps);
+                kills, insideASave, numSteps);
         assertTrue(insideASave >= leastInsideASave, "only " + insideASave + " kills hit a save");
     }
 
@@ -111,14 +113,20 @@ class KillTest {
                 .start();
     }
 
-    /** Kills it so many milliseconds after its first step; or, if negative, after its start. */
-    private static void killAfter(Path results, int millis) throws Exception {
+    /** Kills it so many milliseconds after its first step, or, if negative, after its start; or as the next save is seen after that. */
+    private static void killAfter(Path results, int millis, boolean inASave) throws Exception {
         Process process = start(results, Integer.MAX_VALUE);
         try (BufferedReader steps = process.inputReader()) {
             if (millis >= 0) assertTrue(steps.readLine() != null, "the process ended by itself");
             TimeUnit.MILLISECONDS.sleep(Math.abs(millis));
+            Path checkpoints = results.resolve("000-tiny/checkpoints");
+            for (int i = 0; inASave && !isSaving(checkpoints) && i < 5000; i++) TimeUnit.MILLISECONDS.sleep(1);
             process.destroyForcibly().waitFor();
         }
+    }
+
+    private static boolean isSaving(Path checkpoints) throws IOException {
+        return TinyRun.names(checkpoints).stream().anyMatch(name -> name.contains(".tmp-"));
     }
 
     private static void finish(Path results, int maxSteps) throws Exception {
