@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -232,9 +231,7 @@ final class Training implements AutoCloseable {
             run.origin().forEach(err::println);
             if (run.trainer().steps() > 0) err.println(goesOn(run.trainer().steps()));
             err.flush();
-            AtomicFile.write(
-                    folder.config(),
-                    channel -> channel.write(ByteBuffer.wrap(describe().getBytes(StandardCharsets.UTF_8))));
+            AtomicFile.write(folder.config(), describe().getBytes(StandardCharsets.UTF_8));
             try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
                     Logs logs = Logs.to(progress::message);
                     Signals signals = Signals.handle(run::stop)) {

@@ -1,7 +1,6 @@
 package org.dit4j.report;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -57,9 +56,7 @@ public final class Board implements TrainingListener {
             history.refresh();
             Curves.write(curves(folder), folder.path().getFileName() + ", step " + Numbers.number(step), history);
             String text = card.text(step, trainer.trainedImages(), history, grid(step), Files.exists(curves(folder)));
-            AtomicFile.write(
-                    folder.path().resolve("README.md"),
-                    channel -> channel.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
+            AtomicFile.write(folder.path().resolve("README.md"), text.getBytes(StandardCharsets.UTF_8));
         } catch (IOException | RuntimeException e) { // a chart that cannot be drawn is no reason to lose a run either
             messages.accept("No curves or model card at step " + step + ": " + e.getMessage());
         }

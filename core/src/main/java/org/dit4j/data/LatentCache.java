@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.CharConversionException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -172,11 +171,8 @@ public final class LatentCache implements Dataset {
                 numItems += shard.size();
             }
         Index index = new Index(FORMAT, VERSION, header, numItems, listed, broken, linearRgb.orElse(null));
-        byte[] json = JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(index);
-        AtomicFile.write(folder.resolve(INDEX), channel -> {
-            ByteBuffer bytes = ByteBuffer.wrap(json);
-            while (bytes.hasRemaining()) channel.write(bytes);
-        });
+        AtomicFile.write(
+                folder.resolve(INDEX), JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(index));
     }
 
     /** What the latents are. */

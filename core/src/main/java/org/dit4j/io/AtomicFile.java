@@ -1,6 +1,7 @@
 package org.dit4j.io;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,6 +44,11 @@ public final class AtomicFile {
             Files.deleteIfExists(temporary);
         }
         forceFolder(target.getParent());
+    }
+
+    /** As {@link #write(Path, Body)}, of content that is all there. */
+    public static void write(Path path, byte[] content) throws IOException {
+        write(path, channel -> TensorBytes.writeFully(channel, ByteBuffer.wrap(content)));
     }
 
     /** Removes what processes left in a folder that ended while they wrote. Only for who alone writes there; there may be no such folder. */

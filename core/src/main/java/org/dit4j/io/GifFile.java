@@ -3,7 +3,6 @@ package org.dit4j.io;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import javax.imageio.IIOImage;
@@ -54,10 +53,7 @@ public final class GifFile {
         } finally {
             writer.dispose();
         }
-        AtomicFile.write(path, channel -> {
-            ByteBuffer buffer = ByteBuffer.wrap(bytes.toByteArray());
-            while (buffer.hasRemaining()) channel.write(buffer);
-        });
+        AtomicFile.write(path, bytes.toByteArray());
     }
 
     private static void time(IIOMetadata metadata, int millis, boolean first) throws IIOInvalidTreeException {

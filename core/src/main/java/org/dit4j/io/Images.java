@@ -8,7 +8,6 @@ import java.awt.image.Raster;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -259,11 +258,7 @@ public final class Images {
      * @throws IllegalArgumentException if a keyword is not 1 to 79 printable ASCII characters
      */
     public static void writePng(Path path, BufferedImage image, Map<String, String> text) throws IOException {
-        byte[] png = PngFile.encode(image, text);
-        AtomicFile.write(path, channel -> {
-            ByteBuffer buffer = ByteBuffer.wrap(png);
-            while (buffer.hasRemaining()) channel.write(buffer);
-        });
+        AtomicFile.write(path, PngFile.encode(image, text));
     }
 
     /** The text chunks of a PNG, by keyword, in their order. */

@@ -9,7 +9,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.CharConversionException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -97,7 +96,6 @@ public record ShardIndex(Path path, Map<String, String> weightMap) {
         json.put("metadata", Map.of("total_size", totalBytes));
         json.put("weight_map", new TreeMap<>(weightMap));
         String text = new ObjectMapper().writer(AS_PYTHON).writeValueAsString(json) + "\n";
-        ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
-        AtomicFile.write(path, channel -> TensorBytes.writeFully(channel, bytes));
+        AtomicFile.write(path, text.getBytes(StandardCharsets.UTF_8));
     }
 }

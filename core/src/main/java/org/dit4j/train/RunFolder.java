@@ -45,8 +45,7 @@ public record RunFolder(Path path) {
         Files.createDirectory(fresh.path);
         Files.createDirectory(fresh.checkpoints());
         Files.createDirectory(fresh.samples());
-        byte[] json = identity.toJson();
-        AtomicFile.write(fresh.path.resolve(IDENTITY), channel -> channel.write(java.nio.ByteBuffer.wrap(json)));
+        AtomicFile.write(fresh.path.resolve(IDENTITY), identity.toJson());
         for (int number = next(results); ; number++) {
             Path path = results.resolve(String.format("%03d-%s", number, name.replace('/', '-')));
             try {

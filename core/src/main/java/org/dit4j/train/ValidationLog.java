@@ -32,8 +32,7 @@ final class ValidationLog {
         if (Files.notExists(file)) return;
         StringBuilder kept = new StringBuilder();
         for (ValidationLosses losses : read(file)) if (losses.step() <= lastStep) kept.append(line(losses));
-        byte[] bytes = kept.toString().getBytes(StandardCharsets.UTF_8);
-        AtomicFile.write(file, channel -> write(channel, bytes));
+        AtomicFile.write(file, kept.toString().getBytes(StandardCharsets.UTF_8));
     }
 
     /** What a log says; without lines that are none. */
@@ -59,17 +58,13 @@ final class ValidationLog {
             long size = channel.size();
             channel.position(size);
             try {
-                write(channel, line(losses).getBytes(StandardCharsets.UTF_8));
+                ByteBuffer rest = ByteBuffer.wrap(line(losses).getBytes(StandardCharsets.UTF_8));
+                while (rest.hasRemaining()) channel.write(rest);
             } catch (IOException e) {
                 channel.truncate(size); // no half lines
                 throw e;
             }
         }
-    }
-
-    private static void write(FileChannel channel, byte[] bytes) throws IOException {
-        ByteBuffer rest = ByteBuffer.wrap(bytes);
-        while (rest.hasRemaining()) channel.write(rest);
     }
 
     private static String line(ValidationLosses losses) {
