@@ -2,7 +2,6 @@ package org.dit4j.checkpoint;
 
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -11,6 +10,7 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 import org.dit4j.checkpoint.Manifest.StoredFile;
 import org.dit4j.checkpoint.Manifest.StoredTensor;
+import org.dit4j.io.Sha256;
 
 /** The digests of a file whose bytes pass by once, in order: CRC32C of each block, which finds the place; SHA-256 of each tensor. */
 final class Digests {
@@ -23,7 +23,7 @@ final class Digests {
     private final List<String> blocks = new ArrayList<>();
     private final Map<String, StoredTensor> tensors = new LinkedHashMap<>();
     private final CRC32C crc = new CRC32C();
-    private final MessageDigest sha = sha256();
+    private final MessageDigest sha = Sha256.digest();
     private long position;
     private int next;
 
@@ -71,17 +71,5 @@ final class Digests {
     StoredFile finish(String name) {
         if (position % BLOCK != 0) finishBlock();
         return new StoredFile(name, position, List.copyOf(blocks), tensors);
-    }
-
-    static String sha256(byte[] bytes) {
-        return HexFormat.of().formatHex(sha256().digest(bytes));
-    }
-
-    static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // every Java has it
-        }
     }
 }

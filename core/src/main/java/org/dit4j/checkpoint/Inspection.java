@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.Sha256;
 import org.dit4j.io.ShardIndex;
 import org.dit4j.io.TorchFile;
 
@@ -47,7 +48,7 @@ public record Inspection(
     public record HashedFile(String path, long bytes, String sha256) {
         /** Reads a whole file. */
         public static HashedFile of(Path file) throws IOException {
-            MessageDigest digest = Digests.sha256();
+            MessageDigest digest = Sha256.digest();
             byte[] buffer = new byte[1 << 16];
             try (InputStream in = Files.newInputStream(file)) {
                 for (int read; (read = in.read(buffer)) >= 0; ) digest.update(buffer, 0, read);

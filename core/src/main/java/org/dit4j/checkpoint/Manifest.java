@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.Sha256;
 
 /**
  * What a whole checkpoint consists of, to the last bit: {@code MANIFEST.json}, the last file of a checkpoint to be written. Its own last
@@ -62,7 +63,7 @@ record Manifest(int format, long step, List<StoredFile> files) {
         String json = JSON.writer(new DefaultPrettyPrinter().withObjectIndenter(new DefaultIndenter("  ", "\n")))
                 .writeValueAsString(this);
         byte[] body = json.substring(0, json.length() - "\n}".length()).getBytes(StandardCharsets.UTF_8);
-        byte[] last = (BEFORE_DIGEST + Digests.sha256(body) + AFTER_DIGEST).getBytes(StandardCharsets.UTF_8);
+        byte[] last = (BEFORE_DIGEST + Sha256.hex(body) + AFTER_DIGEST).getBytes(StandardCharsets.UTF_8);
         byte[] whole = Arrays.copyOf(body, body.length + last.length);
         System.arraycopy(last, 0, whole, body.length, last.length);
         return whole;
@@ -79,7 +80,7 @@ record Manifest(int format, long step, List<StoredFile> files) {
         if (Files.size(file) > MAX_BYTES) throw new FormatException(file, "is above " + MAX_BYTES + " bytes");
         byte[] bytes = Files.readAllBytes(file);
         int tail = BEFORE_DIGEST.length() + 64 + AFTER_DIGEST.length(), size = Math.max(0, bytes.length - tail);
-        String expected = BEFORE_DIGEST + Digests.sha256(Arrays.copyOf(bytes, size)) + AFTER_DIGEST;
+        String expected = BEFORE_DIGEST + Sha256.hex(Arrays.copyOf(bytes, size)) + AFTER_DIGEST;
         if (!Arrays.equals(expected.getBytes(StandardCharsets.UTF_8), Arrays.copyOfRange(bytes, size, bytes.length)))
             throw new FormatException(file, "is damaged: its digest, the last line, is not that of its content");
         try {

@@ -11,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -30,6 +29,7 @@ import org.dit4j.data.LatentCache;
 import org.dit4j.data.LatentShard;
 import org.dit4j.data.LatentsHeader;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.Sha256;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -172,19 +172,11 @@ public final class LatentEncoder {
     }
 
     private String labelDigest() {
-        MessageDigest digest = sha256();
+        MessageDigest digest = Sha256.digest();
         ByteBuffer number = ByteBuffer.allocate(Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         for (long item = 0; item < pictures.size(); item++)
             digest.update(number.putInt(0, pictures.label(item)).array());
         return HexFormat.of().formatHex(digest.digest());
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java platform has SHA-256", e);
-        }
     }
 
     private void run() throws IOException {
@@ -282,7 +274,7 @@ public final class LatentEncoder {
     private static String digest(float[] pixels) {
         ByteBuffer bytes = ByteBuffer.allocate(pixels.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         bytes.asFloatBuffer().put(pixels);
-        return HexFormat.of().formatHex(sha256().digest(bytes.array()));
+        return Sha256.hex(bytes.array());
     }
 
     /** The latents of one file, while they are made. */

@@ -4,15 +4,13 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Collections;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.io.Sha256;
 
 /**
  * What the weights after a number of steps depend on, as names and values. Two commands with the same identity are the same run, and one
@@ -68,10 +66,9 @@ public record RunIdentity(Map<String, String> values) {
     /** SHA-256 of the names and values. */
     public String digest() {
         try {
-            byte[] json = new ObjectMapper().writeValueAsBytes(values);
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(json));
-        } catch (JsonProcessingException | NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // plain strings, and every Java has SHA-256
+            return Sha256.hex(new ObjectMapper().writeValueAsBytes(values));
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e); // plain strings
         }
     }
 
