@@ -13,6 +13,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.dit4j.io.JsonLine;
 import org.dit4j.report.Figures;
 import org.dit4j.report.FollowedFile;
 import org.dit4j.report.Numbers;
@@ -128,7 +129,7 @@ final class WatchCommand implements Callable<Integer> {
 
     private void showMetrics(boolean training) throws IOException {
         boolean first = last == null;
-        metrics.poll(() -> {}, line -> showMetrics(FollowedFile.json(line), first));
+        metrics.poll(() -> {}, line -> showMetrics(JsonLine.parse(line), first));
         if (!json && first && last != null && training) show();
         out.flush();
     }
@@ -149,7 +150,7 @@ final class WatchCommand implements Callable<Integer> {
     private List<ValidationLosses> newValidations() throws IOException {
         List<ValidationLosses> found = new ArrayList<>();
         for (String line : validation.poll().values())
-            ValidationLosses.of(FollowedFile.json(line))
+            ValidationLosses.of(JsonLine.parse(line))
                     .filter(losses -> losses.at().isAfter(validated))
                     .ifPresent(found::add);
         if (!found.isEmpty()) validated = found.get(found.size() - 1).at();

@@ -1,8 +1,7 @@
 package org.dit4j.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -14,10 +13,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
+import org.dit4j.io.JsonLine;
 
 /** Follows a file of lines that a trainer writes on, and cuts back when it continues from a checkpoint. */
 public final class FollowedFile {
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final int MOST_AT_ONCE = 16 << 20, TAIL = 1 << 16;
 
     private final Path file;
@@ -87,25 +86,19 @@ public final class FollowedFile {
         return begin > 0;
     }
 
-    /** A line as JSON; a missing node if it is none. */
-    public static JsonNode json(String line) {
-        try {
-            return JSON.readTree(line);
-        } catch (JsonProcessingException e) {
-            return JSON.missingNode(); // somebody edited it, or a power failure cut it short
-        }
-    }
-
     /** The last line of a file that is a JSON object; a missing node if there is no file, or none in its last 64 KiB. */
     public static JsonNode lastJson(Path file) throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             int count = (int) Math.min(TAIL, channel.size());
             String[] lines =
                     new String(bytes(channel, channel.size() - count, count), StandardCharsets.UTF_8).split("\n");
-            for (int i = lines.length - 1; i >= 0; i--) if (json(lines[i]).isObject()) return json(lines[i]);
+            for (int i = lines.length - 1; i >= 0; i--) {
+                JsonNode line = JsonLine.parse(lines[i]);
+                if (line.isObject()) return line;
+            }
         } catch (NoSuchFileException e) {
             // as one without lines
         }
-        return JSON.missingNode();
+        return MissingNode.getInstance();
     }
 }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToLongFunction;
+import org.dit4j.io.JsonLine;
 import org.dit4j.train.RunFolder;
 import org.dit4j.train.TrainingLog;
 import org.dit4j.train.ValidationLosses;
@@ -35,11 +36,10 @@ public final class RunHistory {
 
     /** Reads what is new. */
     public void refresh() throws IOException {
-        metrics.poll(
-                this::forget, line -> TrainingLog.of(FollowedFile.json(line)).ifPresent(this::add));
+        metrics.poll(this::forget, line -> TrainingLog.of(JsonLine.parse(line)).ifPresent(this::add));
         validation.poll(
                 validations::clear,
-                line -> ValidationLosses.of(FollowedFile.json(line)).ifPresent(validations::add));
+                line -> ValidationLosses.of(JsonLine.parse(line)).ifPresent(validations::add));
     }
 
     private void forget() {

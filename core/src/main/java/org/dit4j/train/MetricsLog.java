@@ -1,6 +1,5 @@
 package org.dit4j.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -16,6 +15,7 @@ import java.nio.file.StandardOpenOption;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import org.dit4j.io.JsonLine;
 
 /**
  * {@code metrics.jsonl}: one JSON object for each log. All fields but {@code time}, the last, are the same to the last byte in a run that
@@ -50,17 +50,9 @@ final class MetricsLog implements AutoCloseable {
         try (BufferedReader lines =
                 new BufferedReader(new InputStreamReader(Files.newInputStream(file), StandardCharsets.UTF_8))) {
             for (String text = lines.readLine(); text != null; text = lines.readLine()) {
-                JsonNode loss = parse(text).path("loss");
+                JsonNode loss = JsonLine.parse(text).path("loss");
                 if (loss.isNumber()) remember(loss.asDouble());
             }
-        }
-    }
-
-    private static JsonNode parse(String line) {
-        try {
-            return JSON.readTree(line);
-        } catch (JsonProcessingException e) {
-            return JSON.missingNode();
         }
     }
 
@@ -76,15 +68,15 @@ final class MetricsLog implements AutoCloseable {
         ObjectNode line = JSON.createObjectNode();
         line.put("step", log.step());
         line.put("images", log.images());
-        putFinite(line, "loss", log.loss());
-        putFinite(line, "gradient_norm", log.gradientNorm());
+        JsonLine.put(line, "loss", log.loss());
+        JsonLine.put(line, "gradient_norm", log.gradientNorm());
         line.put("learning_rate", log.learningRate());
         line.put("skipped_steps", log.skippedSteps());
         line.put("spike", log.spike());
         ObjectNode time = line.putObject("time");
         time.put("at", log.time().at().truncatedTo(ChronoUnit.MILLIS).toString());
-        putFinite(time, "steps_per_second", log.time().stepsPerSecond());
-        putFinite(time, "images_per_second", log.time().imagesPerSecond());
+        JsonLine.put(time, "steps_per_second", log.time().stepsPerSecond());
+        JsonLine.put(time, "images_per_second", log.time().imagesPerSecond());
         if (Double.isFinite(log.time().percentOfPeak()))
             time.put("percent_of_peak", log.time().percentOfPeak());
         if (log.time().memoryBytes() > 0) time.put("memory_bytes", log.time().memoryBytes());
@@ -96,11 +88,6 @@ final class MetricsLog implements AutoCloseable {
             channel.truncate(size); // no half lines
             throw e;
         }
-    }
-
-    private static void putFinite(ObjectNode line, String key, double value) {
-        if (Double.isFinite(value)) line.put(key, value);
-        else line.putNull(key);
     }
 
     /** Whether a loss is far above those of the last logs. */

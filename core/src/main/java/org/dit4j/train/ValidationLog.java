@@ -1,7 +1,5 @@
 package org.dit4j.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -16,6 +14,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import org.dit4j.io.AtomicFile;
+import org.dit4j.io.JsonLine;
 
 /**
  * {@code validation.jsonl}: one JSON object for each validation. Not part of {@code metrics.jsonl}, since it depends on the clock when a
@@ -41,16 +40,8 @@ final class ValidationLog {
         if (Files.notExists(file)) return all;
         // unlike Files.readAllLines, this takes bytes that are no text for a line that is none
         String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
-        text.lines().forEach(line -> ValidationLosses.of(parse(line)).ifPresent(all::add));
+        text.lines().forEach(line -> ValidationLosses.of(JsonLine.parse(line)).ifPresent(all::add));
         return all;
-    }
-
-    private static JsonNode parse(String line) {
-        try {
-            return JSON.readTree(line);
-        } catch (JsonProcessingException e) {
-            return JSON.missingNode(); // cut short by a power failure
-        }
     }
 
     void add(ValidationLosses losses) throws IOException {
@@ -70,13 +61,9 @@ final class ValidationLog {
     private static String line(ValidationLosses losses) {
         ObjectNode line = JSON.createObjectNode();
         line.put("step", losses.step());
-        if (Double.isFinite(losses.loss())) line.put("loss", losses.loss());
-        else line.putNull("loss");
+        JsonLine.put(line, "loss", losses.loss());
         ArrayNode buckets = line.putArray("buckets");
-        for (double bucket : losses.buckets()) {
-            if (Double.isFinite(bucket)) buckets.add(bucket);
-            else buckets.addNull();
-        }
+        for (double bucket : losses.buckets()) buckets.add(JsonLine.finite(bucket));
         line.put("timesteps", losses.numTimesteps());
         line.put("items", losses.numItems());
         ObjectNode time = line.putObject("time");
