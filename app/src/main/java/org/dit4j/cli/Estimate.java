@@ -145,21 +145,7 @@ record Estimate(
     }
 
     private static TrainConfig with(TrainConfig config, int microBatchSize, boolean recompute) {
-        return new TrainConfig(
-                config.model(),
-                config.seed(),
-                config.maxSteps(),
-                config.globalBatchSize(),
-                microBatchSize,
-                config.learningRate(),
-                config.weightDecay(),
-                config.clipNorm(),
-                config.ema(),
-                config.flip(),
-                config.numWorkers(),
-                config.bf16(),
-                recompute,
-                config.device());
+        return config.resized(config.model(), config.globalBatchSize(), microBatchSize, recompute);
     }
 
     private static String measured(Rehearsal done, TrainConfig config) {

@@ -79,21 +79,11 @@ public record Rehearsal(double secondsPerStep, int wholeSteps, int blocks, int i
     /** The same run with fewer blocks, and so many images to a step: at most those of a micro-batch, or two. */
     private static TrainConfig with(TrainConfig config, int blocks, int images) {
         DiTConfig model = config.model();
-        return new TrainConfig(
+        return config.resized(
                 model.withTrunk(model.hiddenSize(), blocks, model.numHeads()),
-                config.seed(),
-                config.maxSteps(),
                 images,
                 Math.min(images, config.microBatchSize()),
-                config.learningRate(),
-                config.weightDecay(),
-                config.clipNorm(),
-                config.ema(),
-                config.flip(),
-                config.numWorkers(),
-                config.bf16(),
-                config.recompute(),
-                config.device());
+                config.recompute());
     }
 
     /** The fastest of up to three steps after the first; what disturbs a step only makes it longer. */

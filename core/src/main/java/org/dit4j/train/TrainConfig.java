@@ -68,6 +68,25 @@ public record TrainConfig(
                 "auto");
     }
 
+    /** The same run but for what its memory and the time of a step depend on. */
+    public TrainConfig resized(DiTConfig network, int global, int micro, boolean again) {
+        return new TrainConfig(
+                network,
+                seed,
+                maxSteps,
+                global,
+                micro,
+                learningRate,
+                weightDecay,
+                clipNorm,
+                ema,
+                flip,
+                numWorkers,
+                bf16,
+                again,
+                device);
+    }
+
     private static void require(boolean holds, String message) {
         if (!holds) throw new IllegalArgumentException(message);
     }
