@@ -12,10 +12,10 @@ import org.bytedeco.pytorch.Device;
 import org.dit4j.checkpoint.TrainState.Retention;
 import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.doctor.Gpus;
 import org.dit4j.doctor.Machine;
 import org.dit4j.report.Progress;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.DeviceLoad;
 import org.dit4j.train.MemoryNeed;
 import org.dit4j.train.Rehearsal;
 import org.dit4j.train.TrainConfig;
@@ -24,7 +24,7 @@ import org.dit4j.train.TrainConfig;
  * What a run will need, as {@code --dry-run} shows it; sizes in bytes.
  *
  * @param memoryNeeded on the device, beside Java and LibTorch; where the device is the processor, with the copy for checkpoints
- * @param memoryAvailable on the device, 0 if unknown
+ * @param memoryAvailable on the device
  * @param stateBytes weights, gradients, moments, average
  * @param activationBytes of one micro-batch
  * @param copyBytes the copy from which checkpoints are written, in the machine's memory
@@ -66,21 +66,20 @@ record Estimate(
         Device device = Backend.device(config.device());
         Machine machine = Machine.read();
         MemoryNeed need = MemoryNeed.of(config);
-        long available = device.is_cuda() ? free(Gpus.read(), device.index()) : machine.availableMemory();
+        long available = device.is_cuda() ? DeviceLoad.cudaMemoryFree(device) : machine.availableMemory();
         long needed = needed(need, device.is_cuda());
-        long known = available == 0 ? Long.MAX_VALUE : available;
         long checkpoint = MemoryNeed.checkpoint(config.model()), kept = kept(config.maxSteps(), ckptEvery, retention);
         long disk = checkpoint * (kept + 1),
-                diskFree = Files.getFileStore(existing(results)).getUsableSpace();
-        String advice = needed > known
-                ? memoryAdvice(config, known, device.is_cuda())
+                diskFree = Files.getFileStore(Machine.existing(results)).getUsableSpace();
+        String advice = needed > available
+                ? memoryAdvice(config, available, device.is_cuda())
                 : device.is_cuda() && need.copy() > machine.availableMemory()
                         ? "the machine's memory is too small for the copy from which checkpoints are written: "
                                 + bytes(need.copy())
                         : disk > diskFree
                                 ? "keep fewer checkpoints (--keep-last, --keep-every), or write elsewhere"
                                 : "";
-        Optional<Rehearsal> rehearsal = Rehearsal.of(config, diffusion, data, known, BUDGET_SECONDS);
+        Optional<Rehearsal> rehearsal = Rehearsal.of(config, diffusion, data, available, BUDGET_SECONDS);
         Double seconds = rehearsal.map(Rehearsal::secondsPerStep).orElse(null);
         return new Estimate(
                 needed,
@@ -101,18 +100,6 @@ record Estimate(
 
     private static long needed(MemoryNeed need, boolean cuda) {
         return need.onDevice() + (cuda ? 0 : need.copy());
-    }
-
-    private static long free(Gpus gpus, int index) {
-        return gpus.cards().size() <= Math.max(0, index)
-                ? 0
-                : gpus.cards().get(Math.max(0, index)).freeMemory();
-    }
-
-    private static Path existing(Path folder) {
-        Path existing = folder.toAbsolutePath();
-        while (!Files.exists(existing)) existing = existing.getParent();
-        return existing;
     }
 
     static long kept(long maxSteps, int ckptEvery, Retention retention) {
@@ -159,7 +146,7 @@ record Estimate(
     /** As comments below the configuration. */
     String toComments() {
         StringBuilder text = new StringBuilder("# memory: " + bytes(memoryNeeded)
-                + (memoryAvailable == 0 ? "" : " of " + bytes(memoryAvailable) + " available") + "; weights, gradients,"
+                + " of " + bytes(memoryAvailable) + " available; weights, gradients,"
                 + " moments and average " + bytes(stateBytes) + ", activations of a micro-batch "
                 + bytes(activationBytes)
                 + ", copy for checkpoints " + bytes(copyBytes) + "\n");

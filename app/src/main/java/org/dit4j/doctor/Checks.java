@@ -220,8 +220,7 @@ public final class Checks {
 
     /** Writes a small file where {@code folder} is, or will be made, forces it to the disk, and removes it. */
     public static Finding disk(String name, Path folder) {
-        Path existing = folder.toAbsolutePath().normalize();
-        while (!Files.exists(existing) && existing.getParent() != null) existing = existing.getParent();
+        Path existing = Machine.existing(folder);
         if (!Files.isDirectory(existing))
             return fail(name, Area.SETTINGS, existing + " is a file, not a folder", "name another folder");
         Path file = existing.resolve(".dit-doctor-" + ProcessHandle.current().pid());

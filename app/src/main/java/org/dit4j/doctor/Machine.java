@@ -175,6 +175,13 @@ public record Machine(
         }
     }
 
+    /** The innermost folder (or file) of a path that is there already. */
+    public static Path existing(Path path) {
+        Path existing = path.toAbsolutePath().normalize();
+        while (!Files.exists(existing) && existing.getParent() != null) existing = existing.getParent();
+        return existing;
+    }
+
     /** Bytes as people read them: "512 MiB", "23.4 GiB". */
     public static String bytes(double bytes) {
         String[] units = {"bytes", "KiB", "MiB", "GiB", "TiB"};

@@ -59,14 +59,26 @@ public final class DeviceLoad {
      * does not say.
      */
     public static long memoryInUse(Device device) {
-        return device.is_cuda() ? taken(device) : resident();
-    }
-
-    private static long taken(Device device) {
+        if (!device.is_cuda()) return resident();
         try (TensorScope scope = new TensorScope()) {
-            SizeTPair freeAndTotal = torch_cuda.getAllocator().getMemoryInfo((byte) Math.max(device.index(), 0));
+            SizeTPair freeAndTotal = freeAndTotal(device);
             return freeAndTotal.second() - freeAndTotal.first();
         }
+    }
+
+    /**
+     * Bytes of a CUDA device that no process has, after this one has begun to use it. Counted as LibTorch counts devices, which is not how
+     * the driver does where some are hidden (CUDA_VISIBLE_DEVICES).
+     */
+    public static long cudaMemoryFree(Device device) {
+        try (TensorScope scope = new TensorScope()) {
+            Tensors.to(torch.ones(1), device); // some hundred MB go to the first use
+            return freeAndTotal(device).first();
+        }
+    }
+
+    private static SizeTPair freeAndTotal(Device device) {
+        return torch_cuda.getAllocator().getMemoryInfo((byte) Math.max(device.index(), 0));
     }
 
     private static long resident() {
