@@ -179,7 +179,7 @@ final class Training implements AutoCloseable {
                 ExitCode.CHECKPOINT,
                 () -> flags.output
                         .origin()
-                        .open(config, flags.model.diffusion())
+                        .open(config, flags.model.diffusion(), trained)
                         .notes());
     }
 

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -18,6 +19,7 @@ import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OfficialTraining;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.checkpoint.Surgery;
+import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.TorchFile;
@@ -27,6 +29,7 @@ import org.dit4j.model.Profile;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.vae.LatentSpace;
 
 /** What a {@link Trainer} begins with: found in a file, and found to fit its configuration, but not read yet. */
 public final class InitialState {
@@ -132,7 +135,7 @@ public final class InitialState {
      * @throws IllegalArgumentException if the weights are of another patch size, width or depth, or differ otherwise, with the reason
      * @throws FormatException if a file is damaged, or is none of a DiT
      */
-    public static InitialState ofWeights(Path path, TrainConfig config, GaussianDiffusion diffusion)
+    public static InitialState ofWeights(Path path, TrainConfig config, GaussianDiffusion diffusion, Dataset data)
             throws IOException {
         DiTConfig wanted = config.model();
         DiTWeights weights = Checkpoints.open(
@@ -147,6 +150,10 @@ public final class InitialState {
         if (old.inputHeight() != wanted.inputHeight() || old.inputWidth() != wanted.inputWidth())
             notes.add("input of " + wanted.inputHeight() + "×" + wanted.inputWidth() + " here, " + old.inputHeight()
                     + "×" + old.inputWidth() + " in the file: positions interpolated");
+        Optional<LatentSpace> here = data.latents().map(LatentEncoder::space);
+        if (here.isPresent() && given.latents().isPresent() && !here.equals(given.latents()))
+            notes.add(
+                    "the data are latents of another autoencoder, or scaled otherwise, than those that the weights know");
         noteDiffusion(notes, diffusion, given);
         return new InitialState(0, notes, trainer -> load(weights, trainer));
     }

@@ -132,12 +132,16 @@ public final class LatentEncoder {
                     multiple));
     }
 
+    /** Which latents a file holds. */
+    static LatentSpace space(LatentsHeader latents) {
+        return new LatentSpace(latents.encoderDigest(), new LatentScaling(latents.scale(), latents.shift()));
+    }
+
     /**
      * @throws IllegalArgumentException if {@code latents} were made by another encoder or are scaled in another way, saying what differs
      */
     public static void requireMadeBy(LatentCodec codec, LatentsHeader latents) {
-        new LatentSpace(latents.encoderDigest(), new LatentScaling(latents.scale(), latents.shift()))
-                .requireThatOf(codec, "the latents were made by", ", or encode the pictures again");
+        space(latents).requireThatOf(codec, "the latents were made by", ", or encode the pictures again");
         if (codec.channels() != latents.channels()
                 || latents.height() * codec.downsampling() != latents.imageHeight()
                 || latents.width() * codec.downsampling() != latents.imageWidth())

@@ -12,6 +12,7 @@ import java.util.Optional;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.Inspection.HashedFile;
 import org.dit4j.checkpoint.OpenOptions;
+import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.FormatException;
 
@@ -132,15 +133,16 @@ public record Origin(Kind kind, Optional<Path> path) {
     /**
      * Finds the files and checks them against a configuration; no weights are read yet.
      *
+     * @param data on which the run trains
      * @throws IllegalArgumentException if they are of another model
      * @throws FormatException if a file is damaged, or is not what it should be
      * @throws NoSuchFileException if there is no such file
      */
-    public InitialState open(TrainConfig config, GaussianDiffusion diffusion) throws IOException {
+    public InitialState open(TrainConfig config, GaussianDiffusion diffusion, Dataset data) throws IOException {
         return switch (kind) {
             case FRESH -> InitialState.FRESH;
             case PUBLISHED_STATE -> InitialState.ofPublished(path.orElseThrow(), config, diffusion);
-            case TRAINED_WEIGHTS -> InitialState.ofWeights(path.orElseThrow(), config, diffusion);
+            case TRAINED_WEIGHTS -> InitialState.ofWeights(path.orElseThrow(), config, diffusion, data);
         };
     }
 }

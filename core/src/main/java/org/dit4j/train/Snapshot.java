@@ -21,7 +21,6 @@ import org.dit4j.model.DiT;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
-import org.dit4j.vae.LatentScaling;
 import org.dit4j.vae.LatentSpace;
 import org.dit4j.vae.LinearRgb;
 
@@ -47,9 +46,7 @@ final class Snapshot implements AutoCloseable {
     Snapshot(Trainer trainer, Dataset data) {
         this.trainer = trainer;
         colours = data.linearRgb().map(coefficients -> new LinearRgb(data.channels(), coefficients));
-        latents = data.latents()
-                .map(header ->
-                        new LatentSpace(header.encoderDigest(), new LatentScaling(header.scale(), header.shift())));
+        latents = data.latents().map(LatentEncoder::space);
         classNames = trainer.config().model().numClasses() == 0 ? List.of() : List.copyOf(data.classNames());
         values = copyOf(trainer.parameters().values());
         average = copyOf(trainer.ema().average());

@@ -219,7 +219,7 @@ public final class TrainingRun implements AutoCloseable {
                 throw new IOException("no checkpoint of " + folder.path() + " is whole: " + damage.get(0)
                         + "; start another run with --resume never");
             InitialState initial = InitialState.FRESH;
-            if (checkpoint.isEmpty()) initial = initialState(former, config, diffusion);
+            if (checkpoint.isEmpty()) initial = initialState(former, config, diffusion, dataset);
             Trainer trainer = checkpoint.isPresent()
                     ? Trainer.resume(config, diffusion, dataset, checkpoint.get())
                     : Trainer.begin(config, diffusion, dataset, initial);
@@ -277,10 +277,10 @@ public final class TrainingRun implements AutoCloseable {
         }
     }
 
-    private static InitialState initialState(RunIdentity run, TrainConfig config, GaussianDiffusion diffusion)
-            throws IOException {
+    private static InitialState initialState(
+            RunIdentity run, TrainConfig config, GaussianDiffusion diffusion, Dataset dataset) throws IOException {
         Origin origin = Origin.of(run);
-        InitialState state = origin.open(config, diffusion);
+        InitialState state = origin.open(config, diffusion, dataset);
         if (!origin.isUnchangedSince(run))
             throw new FormatException(
                     origin.path().orElseThrow(),

@@ -13,14 +13,18 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.checkpoint.Surgery;
 import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Glyphs;
+import org.dit4j.data.LatentsHeader;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
@@ -29,6 +33,8 @@ import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.vae.LatentScaling;
+import org.dit4j.vae.LatentSpace;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -65,7 +71,7 @@ class OriginTest {
 
     @Test
     void trainedWeightsBecomeTheNetworksAndTheAveragesWithFreshClassesAndStretchedPositions() throws IOException {
-        InitialState state = tiny.origin.open(tiny.config(), GaussianDiffusion.published());
+        InitialState state = tiny.origin.open(tiny.config(), GaussianDiffusion.published(), tiny.data);
         assertEquals(
                 List.of(
                         "begins with the weights of " + weights,
@@ -84,6 +90,28 @@ class OriginTest {
                 StateDict.of(network).forEach((name, tensor) -> assertTrue(tensor.equal(expected.get(name)), name));
             fitted.close();
         }
+    }
+
+    @Test
+    void latentsOfAnotherAutoencoderThanTheWeightsKnowAreNoted() throws IOException {
+        String note =
+                "the data are latents of another autoencoder, or scaled otherwise, than those that the weights know";
+        DiTWeights known = Checkpoints.open(weights, OpenOptions.DEFAULT);
+        Description of = known.description()
+                .withLatents(Optional.of(new LatentSpace("a".repeat(64), new LatentScaling(0.5, 0))), Optional.empty());
+        try (TensorScope scope = new TensorScope()) {
+            Safetensors.write(weights, known.read(), of.metadata());
+        }
+        for (double scale : new double[] {0.5, 0.25})
+            for (String digest : List.of("a", "b")) {
+                LatentsHeader header =
+                        new LatentsHeader(digest.repeat(64), scale, 0, 64, 64, 3, 8, 8, false, tiny.data.classNames());
+                InitialState state = tiny.origin.open(
+                        tiny.config(),
+                        GaussianDiffusion.published(),
+                        new RandomLatents(3, 8, 8, 10, Optional.of(header)));
+                assertEquals(scale != 0.5 || digest.equals("b"), state.notes().contains(note), digest + " " + scale);
+            }
     }
 
     @Test

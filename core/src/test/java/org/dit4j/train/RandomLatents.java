@@ -1,13 +1,21 @@
 package org.dit4j.train;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.dit4j.data.Dataset;
+import org.dit4j.data.LatentsHeader;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 
 /** Data of any shape and number of classes: item i is noise that depends on i alone, its label is i modulo the classes. */
-record RandomLatents(int channels, int height, int width, int numClasses) implements Dataset {
+record RandomLatents(int channels, int height, int width, int numClasses, Optional<LatentsHeader> latents)
+        implements Dataset {
+    /** Of no encoder. */
+    RandomLatents(int channels, int height, int width, int numClasses) {
+        this(channels, height, width, numClasses, Optional.empty());
+    }
+
     @Override
     public long size() {
         return ENDLESS;
