@@ -5,11 +5,7 @@ import java.io.InterruptedIOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
@@ -31,12 +27,9 @@ public final class BatchLoader implements AutoCloseable {
     private final LoaderConfig config;
     private final EpochOrder order;
     private final int imageSize;
-    /** Null where the consumer reads itself. */
-    private final ExecutorService workers;
-
+    private final Readers readers;
     private final ArrayDeque<HostBatch> ahead = new ArrayDeque<>();
     private long nextSample;
-    private volatile boolean closed;
 
     /** Begins to read at once. The data set stays the caller's to close, after this. */
     public BatchLoader(Dataset dataset, LoaderConfig config) {
@@ -45,16 +38,8 @@ public final class BatchLoader implements AutoCloseable {
         order = EpochOrder.of(dataset, config.seed());
         imageSize = Math.multiplyExact(dataset.channels(), Math.multiplyExact(dataset.height(), dataset.width()));
         nextSample = Math.addExact(config.firstSample(), (long) config.rank() * config.batchSize());
-        workers = config.numWorkers() == 0
-                ? null
-                : Executors.newFixedThreadPool(config.numWorkers(), BatchLoader::worker);
+        readers = new Readers(config.numWorkers(), "dit4j-loader");
         for (int i = 0; i < BATCHES_AHEAD; i++) ahead.add(new HostBatch().startReading());
-    }
-
-    private static Thread worker(Runnable task) {
-        Thread thread = new Thread(task, "dit4j-loader");
-        thread.setDaemon(true); // a program that forgets to close a loader still ends
-        return thread;
     }
 
     /**
@@ -65,7 +50,7 @@ public final class BatchLoader implements AutoCloseable {
      * @throws IllegalStateException if the loader is closed
      */
     public Batch next() throws IOException {
-        if (closed) throw new IllegalStateException("this loader is closed");
+        if (readers.isClosed()) throw new IllegalStateException("this loader is closed");
         HostBatch batch = ahead.element();
         batch.await();
         ahead.remove();
@@ -79,15 +64,7 @@ public final class BatchLoader implements AutoCloseable {
     /** Stops the threads and waits for the items that they are reading. */
     @Override
     public void close() {
-        closed = true;
-        if (workers == null) return;
-        // No interrupts: they would close the channel of a zip file under its other readers.
-        workers.shutdown();
-        try {
-            workers.awaitTermination(1, TimeUnit.MINUTES);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        readers.close();
     }
 
     /** A batch in Java's memory, read in pieces so that several threads work on one batch and the first is there soon. */
@@ -101,16 +78,16 @@ public final class BatchLoader implements AutoCloseable {
             firstSample = nextSample;
             nextSample = Math.addExact(nextSample, (long) config.batchSize() * config.numRanks());
             pieces.clear();
-            int rows = config.batchSize(), readers = Math.max(1, config.numWorkers());
-            int perPiece = (rows + readers - 1) / readers;
+            int rows = config.batchSize(), count = Math.max(1, config.numWorkers());
+            int perPiece = (rows + count - 1) / count;
             for (int row = 0; row < rows; row += perPiece) pieces.add(piece(row, Math.min(rows, row + perPiece)));
-            if (workers != null) pieces.forEach(workers::execute);
+            readers.start(pieces);
             return this;
         }
 
         private FutureTask<Void> piece(int from, int to) {
             return new FutureTask<>(() -> {
-                for (int row = from; row < to && !closed; row++) read(row);
+                for (int row = from; row < to && !readers.isClosed(); row++) read(row);
                 return null;
             });
         }
@@ -123,24 +100,15 @@ public final class BatchLoader implements AutoCloseable {
         }
 
         void await() throws IOException {
-            for (FutureTask<Void> piece : pieces) {
-                if (workers == null) piece.run();
+            for (FutureTask<Void> piece : pieces)
                 try {
-                    piece.get();
-                } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                    throw new InterruptedIOException("interrupted while waiting for a batch");
-                } catch (ExecutionException e) {
-                    throw rethrown(e.getCause());
+                    readers.await(piece);
+                } catch (InterruptedIOException e) {
+                    throw e;
+                } catch (IOException e) {
+                    throw new IOException(
+                            e.getMessage(), e); // as often as it is asked for, of the consumer's own stack
                 }
-            }
         }
-    }
-
-    /** What a worker threw, as the consumer's exception of the same kind, with the worker's as its cause. */
-    private static IOException rethrown(Throwable thrown) {
-        if (thrown instanceof Error error) throw error;
-        if (thrown instanceof IOException) return new IOException(thrown.getMessage(), thrown);
-        throw new IllegalStateException("a loader thread failed: " + thrown, thrown);
     }
 }
