@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -39,7 +40,7 @@ final class CheckpointWriter {
 
     Path save(long step, Map<String, Part> parts, byte[] state, Retention retention) throws IOException {
         long needed = bytes(parts, state);
-        if (disk.freeBytes(folder) < needed) throw failure("No space left on device", step, needed, null);
+        if (freeBytes() < needed) throw failure("No space left on device", step, needed, null);
         String name = TrainState.name(step);
         Path target = folder.resolve(name), temporary = temporary(name);
         try {
@@ -62,6 +63,14 @@ final class CheckpointWriter {
         deleteOld(retention);
         removeTemporary();
         return target;
+    }
+
+    private long freeBytes() throws IOException {
+        try {
+            return disk.freeBytes(folder);
+        } catch (NoSuchFileException e) {
+            throw new NoSuchFileException(folder.toString(), null, "the folder of checkpoints is not there any more");
+        }
     }
 
     private IOException failure(String reason, long step, long needed, IOException cause) {

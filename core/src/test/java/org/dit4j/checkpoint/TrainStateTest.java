@@ -251,6 +251,13 @@ class TrainStateTest {
      * newest whole checkpoint is the former or the new one, and the next start saves again and leaves nothing behind.
      */
     @Test
+    void aFolderThatSomebodyTookAwayIsNamed() throws IOException {
+        Path gone = temporary.resolve("gone");
+        IOException thrown = assertThrows(IOException.class, () -> save(Disk.REAL, gone, 1, TWO));
+        assertEquals(gone + ": the folder of checkpoints is not there any more", thrown.getMessage());
+    }
+
+    @Test
     void whateverCallFailsTheFormerOrTheNewCheckpointIsWhole() throws IOException {
         int numCalls = callsOfASave(), former = 0, latter = 0;
         assertTrue(numCalls > 40, numCalls + " calls");
