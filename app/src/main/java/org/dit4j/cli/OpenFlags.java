@@ -14,7 +14,7 @@ final class OpenFlags {
             completionCandidates = Names.WeightSets.class,
             paramLabel = "NAME",
             description = "Of a checkpoint with two sets: ema, the averaged ones, or model, those in training."
-                    + " Default: ${DEFAULT-VALUE}.")
+                    + " Default: ema.")
     private Weights weights = Weights.EMA;
 
     @Option(

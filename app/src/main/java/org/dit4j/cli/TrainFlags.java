@@ -247,7 +247,7 @@ final class TrainFlags {
                 completionCandidates = SaveFailures.class,
                 paramLabel = "WHAT",
                 description = "When a checkpoint or a grid cannot be written, the disk being full:"
-                        + " ${COMPLETION-CANDIDATES}. The last checkpoint must be. Default: ${DEFAULT-VALUE}.")
+                        + " ${COMPLETION-CANDIDATES}. The last checkpoint must be. Default: continue.")
         private OnSaveFailure onSaveFailure = OnSaveFailure.CONTINUE;
 
         @Option(

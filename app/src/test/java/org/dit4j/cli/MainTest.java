@@ -1,11 +1,15 @@
 package org.dit4j.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import picocli.CommandLine.Command;
 
 class MainTest {
     @Test
@@ -17,6 +21,16 @@ class MainTest {
         CommandRun version = CommandRun.of("--version");
         assertEquals(0, version.exitCode());
         assertTrue(version.out().startsWith("dit4j "));
+    }
+
+    @Test
+    void defaultsAreShownAsTheyAreTyped() {
+        for (Class<?> type : Main.class.getAnnotation(Command.class).subcommands()) {
+            String command = type.getAnnotation(Command.class).name();
+            String help = CommandRun.of(command, "--help").out();
+            Matcher constant = Pattern.compile("Default:\\s+[A-Z]{2}[A-Z_]+\\b").matcher(help);
+            assertFalse(constant.find(), () -> command + ": " + constant.group());
+        }
     }
 
     @ParameterizedTest
