@@ -4,7 +4,10 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
@@ -14,6 +17,8 @@ import org.dit4j.torch.TensorScope;
  * of its state dict. One kernel then updates everything.
  */
 public final class FlatParameters implements AutoCloseable {
+    private static final long NORM_ROW = 1 << 14;
+
     private final Map<String, long[]> shapes = new LinkedHashMap<>();
     private final Tensor values;
     private final Tensor gradients;
@@ -58,6 +63,20 @@ public final class FlatParameters implements AutoCloseable {
     /** Their gradients, in the same order; a backward pass adds to them. */
     public Tensor gradients() {
         return gradients;
+    }
+
+    /**
+     * The Euclidean norm of all gradients, a scalar on their device. By rows, then of those: on the CPU LibTorch adds the squares one after
+     * another in float32, and over 33 million numbers at once comes out 0.2% too low, over 130 million 1.6%.
+     */
+    public Tensor gradientNorm() {
+        return TensorScope.local(() -> {
+            long rows = size() / NORM_ROW, rest = size() % NORM_ROW;
+            Tensor whole = gradients.narrow(0, 0, rows * NORM_ROW).view(rows, NORM_ROW);
+            Tensor last = gradients.narrow(0, rows * NORM_ROW, rest);
+            Tensor norms = whole.norm(new ScalarOptional(new Scalar(2)), 1);
+            return torch.cat(new TensorVector(norms, last.norm().view(1))).norm();
+        });
     }
 
     /** A flat buffer of the same layout (moments, EMA) as named views of the parameters' shapes. */

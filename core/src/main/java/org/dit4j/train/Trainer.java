@@ -203,7 +203,7 @@ public final class Trainer implements AutoCloseable {
         trainedImages += config.globalBatchSize();
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
-            Tensor norm = parameters.gradients().norm();
+            Tensor norm = parameters.gradientNorm();
             Tensor skip = tally.finish(norm);
             if (config.clipNorm() > 0) clip(norm);
             optimizer.step(config.learningRate().at(steps), skip);
