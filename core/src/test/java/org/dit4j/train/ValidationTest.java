@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -31,6 +32,7 @@ import org.dit4j.diffusion.GaussianDiffusion.Prediction;
 import org.dit4j.diffusion.GaussianDiffusion.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
@@ -166,7 +168,14 @@ class ValidationTest {
                                 (Math.sqrt(alphaCumprod[t]) * x0[i] + Math.sqrt(1 - alphaCumprod[t]) * noise[i]);
                     Tensor noisy = Tensors.of(xt, 1, 3, 8, 8), timestep = Tensors.of(new long[] {t}, 1);
                     long[] label = {validation.data().label(validation.item(draw))};
-                    Tensor prediction = trainer.emaNetwork().forward(noisy, timestep, Tensors.of(label, 1));
+                    Device device = Backend.device(trainer.config().device());
+                    Tensor prediction = Tensors.to(
+                            trainer.emaNetwork()
+                                    .forward(
+                                            Tensors.to(noisy, device),
+                                            Tensors.to(timestep, device),
+                                            Tensors.to(Tensors.of(label, 1), device)),
+                            Backend.device("cpu"));
                     float[] both = Tensors.toFloats(prediction);
                     double mse = 0;
                     for (int i = 0; i < SIZE; i++) mse += Math.pow(noise[i] - both[i], 2) / SIZE;
