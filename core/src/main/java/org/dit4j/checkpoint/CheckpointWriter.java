@@ -76,9 +76,10 @@ final class CheckpointWriter {
     private IOException failure(String reason, long step, long needed, IOException cause) {
         long free;
         try {
-            free = disk.freeBytes(folder);
+            free = freeBytes();
         } catch (IOException e) {
-            return cause == null ? e : cause; // the folder itself is gone
+            if (cause != null) e.addSuppressed(cause);
+            return e;
         }
         String message = String.format(
                 Locale.ROOT,

@@ -1,21 +1,19 @@
 package org.dit4j.train;
 
-import com.fasterxml.jackson.core.JacksonException;
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.dit4j.checkpoint.TrainState;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
 import org.slf4j.Logger;
@@ -30,7 +28,6 @@ public record RunFolder(Path path) {
     private static final Pattern NUMBERED = Pattern.compile("(\\d{3,9})-.*"),
             NEW = Pattern.compile("\\.new-(\\d{1,18})");
     private static final String IDENTITY = "run.json";
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     /**
      * Makes the folder after the highest number in {@code results}, whole or not at all.
@@ -84,7 +81,13 @@ public record RunFolder(Path path) {
      */
     public static Optional<RunFolder> find(Path results, RunIdentity identity, Origin origin) throws IOException {
         for (RunFolder folder : all(results)) {
-            RunIdentity run = folder.identity();
+            RunIdentity run;
+            try {
+                run = folder.identity();
+            } catch (FormatException e) {
+                LOGGER.warn("{}; passed over, since it has no checkpoint to go on from", e.getMessage());
+                continue;
+            }
             if (!run.equals(identity.withOriginOf(run)) || !origin.hasNameOf(run)) continue;
             if (origin.isUnchangedSince(run)) return Optional.of(folder);
             LOGGER.warn(
@@ -99,11 +102,15 @@ public record RunFolder(Path path) {
     /** The runs in {@code results}, newest first; folders of other programs are left out, and there may be no such folder. */
     public static List<RunFolder> all(Path results) throws IOException {
         if (!Files.isDirectory(results)) return List.of();
-        return entries(results).stream()
-                .filter(path -> number(path) >= 0 && Files.exists(path.resolve(IDENTITY)))
-                .sorted(Comparator.comparingInt(RunFolder::number).reversed())
-                .map(RunFolder::new)
-                .toList();
+        List<RunFolder> runs = new ArrayList<>();
+        for (Path path : entries(results)) {
+            RunFolder folder = new RunFolder(path);
+            if (number(path) >= 0
+                    && (Files.exists(path.resolve(IDENTITY)) || folder.saved().isPresent())) runs.add(folder);
+        }
+        runs.sort(Comparator.comparingInt((RunFolder folder) -> number(folder.path))
+                .reversed());
+        return runs;
     }
 
     private static int next(Path results) throws IOException {
@@ -122,11 +129,21 @@ public record RunFolder(Path path) {
     }
 
     /**
-     * What the run depends on.
+     * What the run depends on, as the folder says or, where that is damaged or gone, its newest checkpoint.
      *
      * @throws IOException if this is not the folder of a run
      */
     public RunIdentity identity() throws IOException {
+        try {
+            return recorded();
+        } catch (FormatException e) {
+            RunIdentity saved = saved().orElseThrow(() -> e);
+            LOGGER.warn("{} is damaged or gone; the newest checkpoint says what run it is", path.resolve(IDENTITY));
+            return saved;
+        }
+    }
+
+    private RunIdentity recorded() throws IOException {
         Path file = path.resolve(IDENTITY);
         if (!Files.exists(file))
             throw new FormatException(
@@ -134,9 +151,23 @@ public record RunFolder(Path path) {
                     "is not the folder of a run: it has no " + IDENTITY
                             + "; to begin a run with its weights: --init-from");
         try {
-            return new RunIdentity(JSON.readValue(file.toFile(), new TypeReference<Map<String, String>>() {}));
-        } catch (JacksonException | NullPointerException e) {
+            return RunIdentity.ofJson(Files.readAllBytes(file));
+        } catch (IllegalArgumentException e) {
             throw new FormatException(file, "is damaged: " + e.getMessage(), e);
+        }
+    }
+
+    private Optional<RunIdentity> saved() throws IOException {
+        Optional<Path> checkpoint = TrainState.latest(checkpoints());
+        return checkpoint.isEmpty() ? Optional.empty() : RunIdentity.ofState(TrainState.state(checkpoint.get()));
+    }
+
+    /** Writes again what the folder should say, if it does not. Only for who alone writes there. */
+    void repair(RunIdentity identity) throws IOException {
+        try {
+            recorded();
+        } catch (FormatException e) {
+            AtomicFile.write(path.resolve(IDENTITY), identity.toJson());
         }
     }
 

@@ -1,12 +1,16 @@
 package org.dit4j.train;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
@@ -18,6 +22,9 @@ import org.dit4j.io.Sha256;
  * workers), what comes after the steps (their number, logs, samples, checkpoints), and where the results are.
  */
 public record RunIdentity(Map<String, String> values) {
+    private static final String DIGEST = "digest", IN_STATE = "identity";
+    private static final TypeReference<Map<String, String>> STRINGS = new TypeReference<>() {};
+
     public RunIdentity {
         values = Collections.unmodifiableMap(new TreeMap<>(values)); // in an order that is the same in every process
     }
@@ -82,11 +89,41 @@ public record RunIdentity(Map<String, String> values) {
                 .toList();
     }
 
+    /** Of {@link #toJson}. */
+    static RunIdentity ofJson(byte[] json) {
+        try {
+            Map<String, String> values = new TreeMap<>(new ObjectMapper().readValue(json, STRINGS));
+            String digest = values.remove(DIGEST);
+            RunIdentity identity = new RunIdentity(values);
+            if (!identity.digest().equals(digest))
+                throw new IllegalArgumentException("it does not say any more what was written");
+            return identity;
+        } catch (IOException | NullPointerException e) {
+            throw new IllegalArgumentException("it is not a JSON object of strings", e);
+        }
+    }
+
+    /** What a checkpoint says of its run; nothing if that is damaged. */
+    static Optional<RunIdentity> ofState(JsonNode state) {
+        JsonNode values = state.path(IN_STATE);
+        if (!values.isObject()) return Optional.empty();
+        RunIdentity identity = new RunIdentity(new ObjectMapper().convertValue(values, STRINGS));
+        return identity.digest().equals(state.path(DIGEST).asText()) ? Optional.of(identity) : Optional.empty();
+    }
+
+    /** What {@link #ofState} reads. */
+    Map<String, Object> toState() {
+        return Map.of(DIGEST, digest(), IN_STATE, values);
+    }
+
+    /** The values, and their digest. */
     byte[] toJson() {
+        Map<String, String> all = new LinkedHashMap<>(values);
+        all.put(DIGEST, digest());
         try {
             return new ObjectMapper()
                     .writerWithDefaultPrettyPrinter()
-                    .writeValueAsString(values)
+                    .writeValueAsString(all)
                     .getBytes(StandardCharsets.UTF_8);
         } catch (JsonProcessingException e) {
             throw new IllegalStateException(e); // plain strings

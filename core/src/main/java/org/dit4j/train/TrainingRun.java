@@ -213,6 +213,7 @@ public final class TrainingRun implements AutoCloseable {
             TrainState.removeOrphans(folder.checkpoints());
             AtomicFile.removeOrphans(folder.path());
             AtomicFile.removeOrphans(folder.samples());
+            folder.repair(former);
             List<String> damage = new ArrayList<>();
             Optional<Path> checkpoint = TrainState.newestWhole(folder.checkpoints(), damage::add);
             if (checkpoint.isEmpty() && !damage.isEmpty())
@@ -483,8 +484,7 @@ public final class TrainingRun implements AutoCloseable {
             Map<String, Object> state = new LinkedHashMap<>();
             state.put("rollbacks", rollbacks);
             state.put("metricsBytes", metrics.bytes());
-            state.put("digest", identity.digest());
-            state.put("identity", identity.values());
+            state.putAll(identity.toState());
             try {
                 snapshot.take(state);
             } catch (DivergedException e) {

@@ -1,5 +1,6 @@
 package org.dit4j.train;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -138,13 +139,55 @@ class ResumeTest {
     void aFolderOfAnotherModelIsRefused() throws IOException {
         TinyRun run = run("run");
         RunFolder folder = run.folder();
-        Files.writeString(folder.path().resolve("run.json"), "{\"model\":\"another\"}");
+        Files.write(folder.path().resolve("run.json"), new RunIdentity(Map.of("model", "another")).toJson());
         String message = assertThrows(
                         IllegalArgumentException.class,
                         () -> TrainingRun.open(
                                 folder, run.config(), GaussianDiffusion.published(), run.data, run.cadence, run.safety))
                 .getMessage();
         assertTrue(message.contains(" trains another model: ") && message.contains(", was another"), message);
+    }
+
+    /** Every bit of run.json, and the file itself. */
+    @Test
+    void whatRunItIsStaysKnownWhenItsFolderDoesNotSayItAnyMore() throws IOException {
+        TinyRun run = run("run");
+        run.maxSteps = 8;
+        run.trainAndStopAt(5);
+        RunFolder folder = run.folder();
+        RunIdentity identity = folder.identity();
+        Path file = folder.path().resolve("run.json");
+        byte[] whole = Files.readAllBytes(file);
+        for (int bit = 0; bit < 8 * whole.length; bit++) {
+            byte[] flipped = whole.clone();
+            flipped[bit / 8] ^= (byte) (1 << bit % 8);
+            try {
+                assertEquals(identity, RunIdentity.ofJson(flipped), "bit " + bit); // as one between values may be
+            } catch (IllegalArgumentException e) {
+                // found
+            }
+        }
+        whole[whole.length / 2] ^= 1;
+        Files.write(file, whole);
+        assertEquals(identity, folder.identity());
+        assertEquals(folder, run.folder());
+        Files.delete(file);
+        assertEquals(List.of(folder), RunFolder.all(run.results));
+        TinyRun never = run("never");
+        never.maxSteps = 8;
+        TinyRun.assertSame(never.train(), run.train());
+        assertEquals(List.of("000-tiny"), TinyRun.names(run.results));
+        assertArrayEquals(identity.toJson(), Files.readAllBytes(file));
+    }
+
+    @Test
+    void aDamagedRunWithoutCheckpointsStandsInNobodysWay() throws IOException {
+        TinyRun run = run("run");
+        Path damaged = run.folder().path().resolve("run.json");
+        Files.writeString(damaged, "{");
+        assertEquals("001-tiny", run.train().path().getFileName().toString());
+        Files.delete(damaged);
+        assertEquals(List.of(run.folder()), RunFolder.all(run.results));
     }
 
     @Test
