@@ -56,13 +56,24 @@ final class CheckpointWriter {
             disk.move(temporary, target);
         } catch (IOException e) {
             discard(temporary, e);
-            throw failure(e.getClass() == IOException.class ? e.getMessage() : e.toString(), step, needed, e);
+            throw failure(reason(e), step, needed, e);
         }
-        disk.forceFolder(folder);
-        writeLatest(name);
-        deleteOld(retention);
-        removeTemporary();
+        try {
+            disk.forceFolder(folder);
+            writeLatest(name);
+            deleteOld(retention);
+            removeTemporary();
+        } catch (IOException e) {
+            throw new IOException(
+                    reason(e) + ": the checkpoint of step " + step
+                            + " is written, but LATEST may be an older one, and older ones may be left",
+                    e);
+        }
         return target;
+    }
+
+    private static String reason(IOException e) {
+        return e.getClass() == IOException.class ? e.getMessage() : e.toString();
     }
 
     private long freeBytes() throws IOException {

@@ -515,7 +515,7 @@ public final class TrainingRun implements AutoCloseable {
         } catch (ExecutionException e) {
             if (!(e.getCause() instanceof IOException cause))
                 throw new IllegalStateException("a checkpoint could not be written: " + e.getCause(), e.getCause());
-            warn("No checkpoint: " + cause.getMessage());
+            warn("Saving failed: " + cause.getMessage());
             if (must || safety.onSaveFailure() == OnSaveFailure.STOP) throw new IOException(cause.getMessage(), cause);
         }
     }
