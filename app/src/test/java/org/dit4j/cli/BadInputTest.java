@@ -47,6 +47,9 @@ class BadInputTest {
                 "NO_NULL",
                 TinyRun.train(folder.resolve("no-null"), "--sample-every=0", "--label-dropout=0")
                         .toString());
+        Path flipped = TinyRun.train(folder.resolve("flipped"), "--sample-every=0");
+        flipBit(flipped.resolve("checkpoints/step-0000003/ema.safetensors"));
+        PATHS.put("FLIPPED", flipped.toString());
         PATHS.put(
                 "CUT",
                 TestFiles.cutShort(Files.copy(weights, folder.resolve("cut.safetensors")), 9)
@@ -79,6 +82,13 @@ class BadInputTest {
                 "RECIPE",
                 Files.writeString(folder.resolve("wrong.yaml"), "modle: DiT-S/2\n")
                         .toString());
+    }
+
+    /** In the last byte, which is one of a tensor. */
+    private static void flipBit(Path file) throws IOException {
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 1] ^= 1;
+        Files.write(file, bytes);
     }
 
     /** Without the metadata that says what it is. */
@@ -161,6 +171,8 @@ class BadInputTest {
                 "CHECKPOINT | --ckpt=$TEXT | $TEXT: ",
                 "CHECKPOINT | --ckpt=$PNG | $PNG: ",
                 "CHECKPOINT | --ckpt=$CUT | $CUT: ",
+                "CHECKPOINT | --ckpt=$FLIPPED | ema.safetensors: block 0 (from byte 0 on) is damaged; dit verify says which checkpoints of the run are whole",
+                "CHECKPOINT | --ckpt=$FLIPPED/checkpoints/step-0000003/ema.safetensors | block 0 (from byte 0 on) is damaged",
                 "CHECKPOINT | --ckpt=$STRANGE | $STRANGE: no shape tells the number of attention heads",
                 "CHECKPOINT | --ckpt=$OTHER | pos_embed is [1, 64, 16], the model needs [1, 64, 32]",
                 "CHECKPOINT | --ckpt=$RUN --model=DiT-S/4 | $RUN: holds another model than asked for: DiT on 32x32",

@@ -162,6 +162,26 @@ public final class TrainState {
         return damage;
     }
 
+    /**
+     * Reads a file of weights, if it is one of a checkpoint's, by its blocks' checksums.
+     *
+     * @throws FormatException if a bit of it is not as it was written
+     */
+    static void requireWhole(Path weights) throws IOException {
+        Path file = weights.toAbsolutePath().normalize();
+        Path checkpoint = file.getParent();
+        if (step(checkpoint) < 0 || !Files.exists(checkpoint.resolve(Manifest.NAME))) return;
+        List<String> damage = new ArrayList<>();
+        for (StoredFile stored : Manifest.read(checkpoint).files())
+            if (stored.name().equals(file.getFileName().toString()))
+                verify(file, new StoredFile(stored.name(), stored.bytes(), stored.blocks(), Map.of()), damage);
+        if (!damage.isEmpty())
+            throw new FormatException(
+                    weights,
+                    damage.get(0).substring((file + ": ").length())
+                            + "; dit verify says which checkpoints of the run are whole, take one of them");
+    }
+
     private static void requireSize(Path path, StoredFile file) throws IOException {
         if (!Files.isRegularFile(path)) throw new FormatException(path, "is not there");
         if (Files.size(path) != file.bytes())
