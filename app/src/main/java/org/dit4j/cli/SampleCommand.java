@@ -69,7 +69,7 @@ final class SampleCommand implements Callable<Integer> {
             converter = Names.Models.class,
             completionCandidates = Names.Models.class,
             paramLabel = "NAME",
-            description = "Refuse a checkpoint of another size, for example than DiT-S/4. Default: take any.")
+            description = "Refuse a checkpoint of another size than this, for example DiT-S/4. Default: take any.")
     private String model;
 
     @Option(
