@@ -76,6 +76,7 @@ public final class TrainState {
      * Writes the checkpoint of a step. When this returns, it is on the disk, and so it stays if the machine stops.
      *
      * @param folder of the run's checkpoints; nobody else is saving to it
+     * @param step after those of all checkpoints that are whole; what else is there of later steps goes
      * @param parts {@link #MODEL}, {@link #EMA}, {@link #OPTIMIZER} → what the file holds
      * @param state plain values, written as JSON
      * @return the checkpoint's folder

@@ -161,6 +161,20 @@ class TrainStateTest {
     }
 
     @Test
+    void damagedOnesOfLaterStepsDoNotPushOutWhatIsSaved() throws IOException {
+        Retention one = new Retention(1, 10);
+        save(Disk.REAL, folder(), 20, one);
+        Path damaged = save(Disk.REAL, folder(), 30, one), file = damaged.resolve(TrainState.MODEL);
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 1] ^= 1;
+        Files.write(file, bytes);
+        Path saved = save(Disk.REAL, folder(), 25, one);
+        assertEquals(List.of(), TrainState.verify(saved));
+        assertEquals(List.of("LATEST", "step-0000020", "step-0000025"), names(folder()));
+        assertEquals(Optional.of(saved), TrainState.latest(folder()));
+    }
+
+    @Test
     void filesOfSeveralBlocksHaveADigestForEach() throws IOException {
         Map<String, Part> parts = parts(1);
         float[] large = new float[700_000];
