@@ -174,8 +174,9 @@ final class CheckpointWriter {
         for (Path path : disk.list(folder)) if (path.getFileName().toString().contains(TEMPORARY)) delete(path);
     }
 
+    /** With all that is in it, which may be more than was written; of what is a link, only the link. */
     private void delete(Path path) throws IOException {
-        if (path.getFileName().toString().startsWith("step-")) for (Path file : disk.list(path)) disk.delete(file);
+        if (disk.isFolder(path)) for (Path inner : disk.list(path)) delete(inner);
         disk.delete(path);
     }
 

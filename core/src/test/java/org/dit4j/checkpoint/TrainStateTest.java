@@ -33,6 +33,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -172,6 +174,26 @@ class TrainStateTest {
         assertEquals(List.of(), TrainState.verify(saved));
         assertEquals(List.of("LATEST", "step-0000020", "step-0000025"), names(folder()));
         assertEquals(Optional.of(saved), TrainState.latest(folder()));
+    }
+
+    @Test
+    void whatOthersPutBesideCheckpointsAndIntoThemDoesNotStopASave() throws IOException {
+        Path first = save(Disk.REAL, folder(), 1, TWO);
+        Files.writeString(Files.createDirectory(first.resolve("@eaDir")).resolve("thumbnail"), "");
+        Files.writeString(folder().resolve("step-0000003"), "no folder");
+        for (int step = 2; step <= 3; step++) save(Disk.REAL, folder(), step, TWO);
+        assertEquals(List.of("LATEST", "step-0000002", "step-0000003"), names(folder()));
+        assertHolds(newest(folder()), 3);
+    }
+
+    @Test
+    @DisabledOnOs(OS.WINDOWS)
+    void aCheckpointThatIsALinkToAnotherPlaceIsNotDeletedThere() throws IOException {
+        Path moved = Files.move(save(Disk.REAL, folder(), 1, TWO), temporary.resolve("step-0000001"));
+        Files.createSymbolicLink(folder().resolve("step-0000001"), moved);
+        for (int step = 2; step <= 3; step++) save(Disk.REAL, folder(), step, TWO);
+        assertEquals(List.of("LATEST", "step-0000002", "step-0000003"), names(folder()));
+        assertEquals(List.of(), TrainState.verify(moved));
     }
 
     @Test
