@@ -72,7 +72,8 @@ final class CheckpointWriter {
         return target;
     }
 
-    private static String reason(IOException e) {
+    /** What failed, where the message alone may be a path. */
+    static String reason(IOException e) {
         return e.getClass() == IOException.class ? e.getMessage() : e.toString();
     }
 

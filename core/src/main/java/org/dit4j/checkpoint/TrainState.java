@@ -125,7 +125,7 @@ public final class TrainState {
             for (StoredFile file : Manifest.read(checkpoint).files())
                 requireSize(checkpoint.resolve(file.name()), file);
             return true;
-        } catch (FormatException e) {
+        } catch (IOException e) { // damaged, or on a damaged disk
             return false;
         }
     }
@@ -145,7 +145,7 @@ public final class TrainState {
     }
 
     /** Reads every byte of a checkpoint; what is not as it was written, by file, block and tensor, one line each; empty if it is whole. */
-    public static List<String> verify(Path checkpoint) throws IOException {
+    public static List<String> verify(Path checkpoint) {
         List<String> damage = new ArrayList<>();
         try {
             Manifest manifest = Manifest.read(checkpoint);
@@ -157,10 +157,15 @@ public final class TrainState {
                             .toString()))
                 damage.add(checkpoint + " is the checkpoint of step " + manifest.step() + " under another name");
             for (StoredFile file : manifest.files()) verify(checkpoint.resolve(file.name()), file, damage);
-        } catch (FormatException e) {
-            damage.add(e.getMessage());
+        } catch (IOException e) {
+            damage.add(damage(checkpoint.resolve(Manifest.NAME), e));
         }
         return damage;
+    }
+
+    /** A disk that cannot read a file any more has damaged it, too. */
+    private static String damage(Path file, IOException e) {
+        return e instanceof FormatException ? e.getMessage() : file + ": cannot be read: " + CheckpointWriter.reason(e);
     }
 
     private static void requireSize(Path path, StoredFile file) throws IOException {
@@ -169,14 +174,15 @@ public final class TrainState {
             throw new FormatException(path, "has " + Files.size(path) + " bytes; " + file.bytes() + " were written");
     }
 
-    private static void verify(Path path, StoredFile expected, List<String> damage) throws IOException {
+    private static void verify(Path path, StoredFile expected, List<String> damage) {
+        StoredFile actual;
         try {
             requireSize(path, expected);
-        } catch (FormatException e) {
-            damage.add(e.getMessage());
+            actual = digests(path, expected);
+        } catch (IOException e) {
+            damage.add(damage(path, e));
             return;
         }
-        StoredFile actual = digests(path, expected);
         for (int block = 0; block < expected.blocks().size(); block++)
             if (!expected.blocks().get(block).equals(actual.blocks().get(block)))
                 damage.add(

@@ -34,6 +34,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -194,6 +195,21 @@ class TrainStateTest {
         for (int step = 2; step <= 3; step++) save(Disk.REAL, folder(), step, TWO);
         assertEquals(List.of("LATEST", "step-0000002", "step-0000003"), names(folder()));
         assertEquals(List.of(), TrainState.verify(moved));
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void aCheckpointThatTheDiskCannotReadIsDamaged() throws IOException {
+        Path older = save(Disk.REAL, folder(), 1, TWO), newer = save(Disk.REAL, folder(), 2, TWO);
+        Path manifest = newer.resolve("MANIFEST.json");
+        Files.delete(manifest);
+        Files.createSymbolicLink(manifest, Path.of("/proc/self/mem")); // its first bytes are an I/O error
+        List<String> skipped = new ArrayList<>();
+        assertEquals(Optional.of(older), TrainState.newestWhole(folder(), skipped::add));
+        assertEquals(1, skipped.size());
+        assertTrue(skipped.get(0).startsWith(manifest + ": cannot be read: "), skipped.get(0));
+        assertEquals(Optional.of(older), TrainState.latest(folder()));
+        Files.delete(manifest);
     }
 
     @Test
