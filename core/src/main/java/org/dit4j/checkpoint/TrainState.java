@@ -133,13 +133,14 @@ public final class TrainState {
     /**
      * The newest checkpoint whose every bit is as it was written, if there is one.
      *
-     * @param skipped is told what is wrong with each newer one
+     * @param skipped is told what is wrong with each newer one, in one line
      */
     public static Optional<Path> newestWhole(Path folder, Consumer<String> skipped) throws IOException {
         for (Path checkpoint : checkpoints(folder)) {
             List<String> damage = verify(checkpoint);
             if (damage.isEmpty()) return Optional.of(checkpoint);
-            damage.forEach(skipped);
+            String more = damage.size() == 1 ? "" : ", and " + (damage.size() - 1) + " more; dit verify names them";
+            skipped.accept(damage.get(0) + more);
         }
         return Optional.empty();
     }

@@ -155,7 +155,10 @@ class TrainStateTest {
         List<String> skipped = new ArrayList<>();
         assertEquals(Optional.of(older), TrainState.newestWhole(folder(), skipped::add));
         assertEquals(
-                List.of(file + ": block 0 (from byte 0 on) is damaged", file + ": tensor step is damaged"), skipped);
+                List.of(file + ": block 0 (from byte 0 on) is damaged, and 1 more; dit verify names them"), skipped);
+        assertEquals(
+                List.of(file + ": block 0 (from byte 0 on) is damaged", file + ": tensor step is damaged"),
+                TrainState.verify(newer));
         assertEquals(Optional.of(newer), TrainState.latest(folder()), "its size is right, its content is not read");
         Files.write(file, Arrays.copyOf(bytes, bytes.length - 1));
         assertEquals(Optional.of(older), TrainState.latest(folder()));
