@@ -9,9 +9,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -382,6 +384,12 @@ class ResumeTest {
         assertTrue(lines.get(6).contains("\"spike\":true,\"time\":"), lines.get(6));
         new MetricsLog(file, lines.get(0).length() + 1).close();
         assertEquals(lines.subList(0, 1), Files.readAllLines(file));
+        Files.write(file, Arrays.copyOf(Files.readAllBytes(file), lines.get(0).length() - 5)); // by somebody
+        try (MetricsLog metrics = new MetricsLog(file, lines.get(0).length() + 1)) {
+            added(metrics, 1);
+        }
+        assertEquals(1, Files.readAllLines(file).size(), "no half line before it");
+        assertTrue(Files.readString(file).startsWith("{\"step\":10,"), Files.readString(file));
     }
 
     @Test
