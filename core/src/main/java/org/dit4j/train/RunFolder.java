@@ -109,7 +109,8 @@ public record RunFolder(Path path) {
                     && (Files.exists(path.resolve(IDENTITY)) || folder.saved().isPresent())) runs.add(folder);
         }
         runs.sort(Comparator.comparingInt((RunFolder folder) -> number(folder.path))
-                .reversed());
+                .reversed()
+                .thenComparing(RunFolder::path)); // a copy beside a run, as 000-tiny.bak, comes after it
         return runs;
     }
 
@@ -162,8 +163,9 @@ public record RunFolder(Path path) {
         return checkpoint.isEmpty() ? Optional.empty() : RunIdentity.ofState(TrainState.state(checkpoint.get()));
     }
 
-    /** Writes again what the folder should say, if it does not. Only for who alone writes there. */
+    /** Makes again what the folder should say and have, where somebody took it away. Only for who alone writes there. */
     void repair(RunIdentity identity) throws IOException {
+        Files.createDirectories(samples());
         try {
             recorded();
         } catch (FormatException e) {

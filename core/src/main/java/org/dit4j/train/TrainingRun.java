@@ -4,6 +4,7 @@ import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
@@ -210,6 +211,12 @@ public final class TrainingRun implements AutoCloseable {
         try {
             RunLock lock = RunLock.take(folder);
             opened.add(lock);
+            if (!Files.isDirectory(folder.checkpoints()))
+                throw new NoSuchFileException(
+                        folder.checkpoints().toString(),
+                        null,
+                        "the folder of the run's checkpoints is not there; bring it back, or start another run with"
+                                + " --resume never");
             TrainState.removeOrphans(folder.checkpoints());
             AtomicFile.removeOrphans(folder.path());
             AtomicFile.removeOrphans(folder.samples());

@@ -183,6 +183,33 @@ class ResumeTest {
     }
 
     @Test
+    void aFolderOfCheckpointsThatIsNotThereIsNoNewRun() throws IOException {
+        TinyRun run = run("run");
+        run.trainAndStopAt(2);
+        Path checkpoints = run.folder().checkpoints(), away = temporary.resolve("away");
+        Files.move(checkpoints, away); // as if on a disk that is not mounted
+        String message = assertThrows(NoSuchFileException.class, run::open).getReason();
+        assertEquals(
+                "the folder of the run's checkpoints is not there; bring it back, or start another run with --resume never",
+                message);
+        Files.move(away, checkpoints);
+        Files.delete(run.folder().samples());
+        run.open().close();
+        assertTrue(Files.isDirectory(run.folder().samples()), "grids go on where somebody deleted the old ones");
+    }
+
+    @Test
+    void aCopyBesideARunIsNotTakenForIt() throws IOException {
+        TinyRun run = run("run");
+        Path path = run.folder().path();
+        for (String copy : List.of("000-tiny.bak", "000-tiny-2", "000-tinz")) {
+            Path copied = Files.createDirectory(path.resolveSibling(copy));
+            Files.copy(path.resolve("run.json"), copied.resolve("run.json"));
+        }
+        assertEquals(path, run.folder().path());
+    }
+
+    @Test
     void aDamagedRunWithoutCheckpointsStandsInNobodysWay() throws IOException {
         TinyRun run = run("run");
         Path damaged = run.folder().path().resolve("run.json");
