@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
@@ -165,7 +166,7 @@ public record RunFolder(Path path) {
 
     /** Makes again what the folder should say and have, where somebody took it away. Only for who alone writes there. */
     void repair(RunIdentity identity) throws IOException {
-        Files.createDirectories(samples());
+        if (Files.notExists(samples(), LinkOption.NOFOLLOW_LINKS)) Files.createDirectory(samples());
         try {
             recorded();
         } catch (FormatException e) {
