@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
@@ -196,6 +197,38 @@ class ResumeTest {
         Files.delete(run.folder().samples());
         run.open().close();
         assertTrue(Files.isDirectory(run.folder().samples()), "grids go on where somebody deleted the old ones");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {10, 20})
+    void aRunThatIsStoppedWhileItDrawsDrawsWhenItGoesOn(int step) throws IOException {
+        TinyRun run = run("run");
+        run.cadence = new TrainingRun.Cadence(3, 50, 5);
+        RunFolder folder = run.folder();
+        List<Long> drawn = new ArrayList<>();
+        try (TrainingRun stopped = run.open()) {
+            TrainingListener drawing = new TrainingListener() {
+                @Override
+                public void onSamples(Trainer trainer) throws IOException {
+                    if (trainer.steps() == step) {
+                        stopped.stop();
+                        throw new CancellationException("as asked");
+                    }
+                    drawn.add(trainer.steps());
+                    Files.createFile(folder.samples(trainer.steps()));
+                }
+            };
+            assertEquals(TrainingRun.Ending.STOPPED, stopped.run(drawing));
+        }
+        assertEquals(TrainState.latest(folder.checkpoints()), Optional.of(newest(folder)));
+        assertEquals(step, TrainState.state(newest(folder)).get("step").asLong());
+        run.train(new TrainingListener() {
+            @Override
+            public void onSamples(Trainer trainer) {
+                drawn.add(trainer.steps());
+            }
+        });
+        assertEquals(List.of(5L, 10L, 15L, 20L), drawn);
     }
 
     @Test
