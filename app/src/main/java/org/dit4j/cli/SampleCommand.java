@@ -22,6 +22,7 @@ import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.OpenOptions;
+import org.dit4j.doctor.Machine;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
@@ -52,13 +53,15 @@ import picocli.CommandLine.Spec;
         })
 final class SampleCommand implements Callable<Integer> {
     private static final int MAX_DEFAULT_PICTURES = 16;
+    private static final Path SAMPLES = Path.of("samples");
 
     @Option(
             names = "--ckpt",
             required = true,
             paramLabel = "PATH",
-            description = "A run folder (its newest checkpoint), a checkpoint's folder, a .safetensors or published .pt"
-                    + " file, a diffusers folder, or a name as on Hugging Face's hub, in the local cache.")
+            description =
+                    "A run folder (its newest checkpoint), a checkpoint's folder, a published .pt or a .safetensors"
+                            + " file, a diffusers folder, or a name as on Hugging Face's hub, in the local cache.")
     private Path ckpt;
 
     @Option(
@@ -215,6 +218,7 @@ final class SampleCommand implements Callable<Integer> {
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());
             requireDecoder(pipeline);
+            requireWritable(out == null ? SAMPLES : out);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
             if (previewVae == null) {
@@ -260,13 +264,40 @@ final class SampleCommand implements Callable<Integer> {
                     + pipeline.config().inChannels() + " channels; give the autoencoder that decodes them: --vae PATH");
     }
 
+    /** Refuses before the pictures are drawn what would be refused after it. */
+    private static void requireWritable(Path folder) {
+        Path existing = Machine.existing(folder);
+        if (!Files.isDirectory(existing))
+            throw new IllegalArgumentException(existing + ": a file is there, not a folder; name another with --out");
+        if (!Files.isWritable(existing))
+            throw new IllegalArgumentException(existing + ": permission denied; name another folder with --out");
+    }
+
+    /** The grid is one picture, and Java has none of more pixels. */
+    private void requireDrawable(DiTPipeline pipeline, long numPictures) {
+        DiTConfig model = pipeline.config();
+        int height = pipeline.downsampling() * model.inputHeight(),
+                width = pipeline.downsampling() * model.inputWidth();
+        double side = scale == null ? ClassGrid.viewableScale(height, width) : scale;
+        double pixels = numPictures * side * height * side * width;
+        if (pixels > Integer.MAX_VALUE)
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "the grid of %,d pictures would have %,.0f pixels, of %,d at most; take fewer (--count), or a smaller --scale",
+                    numPictures,
+                    pixels,
+                    Integer.MAX_VALUE));
+    }
+
     /** The label of each picture, all classes of the first row first; zeros for an unconditional model. */
     private List<Integer> labels(DiTPipeline pipeline) {
         int numClasses = pipeline.config().numClasses();
         if (numClasses == 0) {
             if (!classes.isEmpty())
                 throw new IllegalArgumentException("--class " + classes.get(0) + ": this model has no classes");
-            return Collections.nCopies(count == null ? MAX_DEFAULT_PICTURES : count, 0);
+            int number = count == null ? MAX_DEFAULT_PICTURES : count;
+            requireDrawable(pipeline, number);
+            return Collections.nCopies(number, 0);
         }
         List<Integer> row = classes.isEmpty()
                 ? IntStream.range(0, Math.min(numClasses, MAX_DEFAULT_PICTURES))
@@ -275,6 +306,7 @@ final class SampleCommand implements Callable<Integer> {
                 : classes.stream()
                         .map(given -> label(given, pipeline.classNames()))
                         .toList();
+        requireDrawable(pipeline, (long) row.size() * (count == null ? 1 : count));
         List<Integer> labels = new ArrayList<>();
         for (int i = 0; i < (count == null ? 1 : count); i++) labels.addAll(row);
         return labels;
@@ -300,8 +332,8 @@ final class SampleCommand implements Callable<Integer> {
             DiTPipeline pipeline, SampleRequest request, List<Integer> labels, List<BufferedImage> drawn, Frames film)
             throws IOException {
         List<BufferedImage> pictures = enlarged(drawn);
-        Path folder = Failure.as(
-                ExitCode.USAGE, () -> out == null ? nextFolder(Path.of("samples")) : Files.createDirectories(out));
+        Path folder =
+                Failure.as(ExitCode.USAGE, () -> out == null ? nextFolder(SAMPLES) : Files.createDirectories(out));
         Map<String, String> text = Drawing.text(request, pipeline, ckpt.toString());
         text.put("Device", device);
         text.put("Precision", Names.flag(precision));

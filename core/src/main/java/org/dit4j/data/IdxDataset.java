@@ -113,8 +113,9 @@ public final class IdxDataset implements Dataset {
         if (labels.equals(name))
             throw new FormatException(
                     imageFile,
-                    "its name has neither \"images\" nor \"idx3\", so its labels cannot be found; name the files as in"
-                            + " train-images-idx3-ubyte and train-labels-idx1-ubyte");
+                    "its name has neither \"images\" nor \"idx3\", so it is no IDX file whose labels can be found, as"
+                            + " train-images-idx3-ubyte and train-labels-idx1-ubyte; PNG and JPEG pictures are given as"
+                            + " a folder or .zip");
         String plain = labels.endsWith(".gz") ? labels.substring(0, labels.length() - 3) : labels;
         for (String candidate : List.of(labels, plain, plain + ".gz")) {
             Path file = imageFile.resolveSibling(candidate);

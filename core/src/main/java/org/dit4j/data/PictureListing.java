@@ -100,6 +100,11 @@ final class PictureListing {
         Path relative = root.relativize(picture);
         int numFolders = relative.getNameCount() - 1;
         int depth = config.classDepth() == ImageFolderConfig.INNERMOST ? Math.max(1, numFolders) : config.classDepth();
+        if (numFolders == 0 && depth == 1)
+            throw new FormatException(
+                    shown(picture),
+                    "lies right in %1$s, so it has no class; put the pictures of each class into a folder of their own, as in %1$s/CLASS/%2$s (for a model without classes, into one)"
+                            .formatted(shownRoot, relative));
         if (numFolders < depth)
             throw new FormatException(
                     shown(picture),

@@ -192,7 +192,7 @@ class ImageFolderTest {
         assertSays(refused(eight), "Lime", "without a PNG or JPEG picture");
         Files.delete(root.resolve("Lime"));
         picture("top.png", 1);
-        assertSays(refused(eight), "top.png", "lies in 0");
+        assertSays(refused(eight), "top.png", "lies right in " + root, root + "/CLASS/top.png");
         assertThrows(NoSuchFileException.class, () -> ImageFolder.open(root.resolve("nowhere"), eight));
         assertSays(
                 assertThrows(FormatException.class, () -> ImageFolder.open(root.resolve("top.png"), eight)),
