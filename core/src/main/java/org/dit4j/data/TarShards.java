@@ -239,7 +239,8 @@ public final class TarShards implements Dataset {
     }
 
     private static String shown(Path file, String name) {
-        return file.resolve(name).toString();
+        // text, not a path: a name from an archive may be none in this file system
+        return file + file.getFileSystem().getSeparator() + name;
     }
 
     @Override
