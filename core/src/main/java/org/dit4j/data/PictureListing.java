@@ -77,7 +77,7 @@ final class PictureListing {
     String others() {
         int count = others.values().stream().mapToInt(Integer::intValue).sum();
         if (count == 0) return "";
-        return "; other files left out: %d (%s)".formatted(count, String.join(", ", others.keySet()));
+        return "; other files left out: " + count + " (" + String.join(", ", others.keySet()) + ")";
     }
 
     /** The table's classes, or the folders' names, sorted. */

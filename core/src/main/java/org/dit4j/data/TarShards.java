@@ -290,17 +290,18 @@ public final class TarShards implements Dataset {
 
     @Override
     public String describe() {
-        return "%s: %d pictures in %d tar file%s, %d classes, cropped to %d×%d %s%s"
-                .formatted(
-                        path,
-                        size(),
-                        files.size(),
-                        files.size() == 1 ? "" : "s",
-                        classNames.size(),
-                        height(),
-                        width(),
-                        channels() == 1 ? "grey" : "RGB",
-                        passedOver == 0 ? "" : "; other entries left out: " + passedOver);
+        return String.format(
+                Locale.ROOT,
+                "%s: %d pictures in %d tar file%s, %d classes, cropped to %d×%d %s%s",
+                path,
+                size(),
+                files.size(),
+                files.size() == 1 ? "" : "s",
+                classNames.size(),
+                height(),
+                width(),
+                channels() == 1 ? "grey" : "RGB",
+                passedOver == 0 ? "" : "; other entries left out: " + passedOver);
     }
 
     @Override
