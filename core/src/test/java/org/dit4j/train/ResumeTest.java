@@ -56,7 +56,7 @@ class ResumeTest {
         TinyRun stopped = run("stopped");
         Locale before = Locale.getDefault();
         try {
-            Locale.setDefault(new Locale("ar", "EG"));
+            Locale.setDefault(Locale.forLanguageTag("ar-EG"));
             stopped.trainAndStopAt(6);
             stopped.trainAndStopAt(10);
         } finally {
