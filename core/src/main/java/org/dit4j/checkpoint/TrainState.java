@@ -11,6 +11,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -218,7 +219,7 @@ public final class TrainState {
 
     /** The name of a step's checkpoint. */
     static String name(long step) {
-        return String.format("step-%07d", step);
+        return String.format(Locale.ROOT, "step-%07d", step); // other locales have other digits
     }
 
     /** The step of a checkpoint by its name, −1 if it is none. */
