@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -375,12 +376,17 @@ final class SampleCommand implements Callable<Integer> {
         return ClassGrid.plain(pictures, columns == null ? square : columns);
     }
 
-    /** {@code 000-star.png}; of a name with synonyms the first. */
-    private static String fileName(int picture, String name) {
+    /** {@code 000-star.png}; of a name with synonyms the first, and of one whose letters files here cannot have none. */
+    static String fileName(int picture, String name) {
         String number = String.format(Locale.ROOT, "%03d", picture);
         if (name == null) return number + ".png";
         String words = name.split(",")[0].toLowerCase(Locale.ROOT).replaceAll("[^\\p{L}\\p{N}]+", "-");
-        return number + "-" + words.substring(0, Math.min(40, words.length())) + ".png";
+        try {
+            return Path.of(number + "-" + words.substring(0, Math.min(40, words.length())) + ".png")
+                    .toString();
+        } catch (InvalidPathException e) { // without a locale, as in many containers, these are ASCII
+            return number + ".png";
+        }
     }
 
     private static Path nextFolder(Path parent) throws IOException {

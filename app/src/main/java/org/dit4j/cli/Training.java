@@ -401,7 +401,7 @@ final class Training implements AutoCloseable {
             Path file = folder.samples(trainer.steps());
             try (DiTPipeline pipeline =
                     drawing(DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device()))) {
-                List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request));
+                List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request, step -> !run.isStopping()));
                 List<String> captions = columns.stream()
                         .map(label ->
                                 label.isEmpty() ? "" : pipeline.classNames().name(Integer.parseInt(label)))

@@ -61,7 +61,7 @@ final class CheckpointWriter {
         try {
             disk.forceFolder(folder);
             writeLatest(name);
-            deleteOld(retention);
+            deleteOld(step, retention);
             removeTemporary();
         } catch (IOException e) {
             throw new IOException(
@@ -72,7 +72,8 @@ final class CheckpointWriter {
         return target;
     }
 
-    private static String reason(IOException e) {
+    /** What failed, where the message alone may be a path. */
+    static String reason(IOException e) {
         return e.getClass() == IOException.class ? e.getMessage() : e.toString();
     }
 
@@ -154,15 +155,19 @@ final class CheckpointWriter {
         disk.forceFolder(folder);
     }
 
-    private void deleteOld(Retention retention) throws IOException {
+    private void deleteOld(long step, Retention retention) throws IOException {
         List<Path> newestFirst = disk.list(folder).stream()
                 .filter(path -> TrainState.step(path) >= 0)
                 .sorted(Comparator.comparingLong(TrainState::step).reversed())
                 .toList();
-        for (Path old : newestFirst.stream().skip(retention.last()).toList())
+        int last = 0;
+        for (Path path : newestFirst) {
+            // a later one is damaged: the run went on from one before it
+            boolean stays = TrainState.step(path) <= step
+                    && (last++ < retention.last() || retention.keeps(TrainState.step(path)));
             // renamed first: half a checkpoint never stands under a checkpoint's name
-            if (!retention.keeps(TrainState.step(old)))
-                disk.move(old, temporary(old.getFileName().toString()));
+            if (!stays) disk.move(path, temporary(path.getFileName().toString()));
+        }
     }
 
     /** Removes what this or a former process left under temporary names; nobody else may be saving. */
@@ -170,8 +175,9 @@ final class CheckpointWriter {
         for (Path path : disk.list(folder)) if (path.getFileName().toString().contains(TEMPORARY)) delete(path);
     }
 
+    /** With all that is in it, which may be more than was written; of what is a link, only the link. */
     private void delete(Path path) throws IOException {
-        if (path.getFileName().toString().startsWith("step-")) for (Path file : disk.list(path)) disk.delete(file);
+        if (disk.isFolder(path)) for (Path inner : disk.list(path)) delete(inner);
         disk.delete(path);
     }
 

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -39,7 +40,10 @@ interface Disk {
     /** Renames within a folder, in one instant; replaces a file, never a folder. */
     void move(Path from, Path to) throws IOException;
 
-    /** Deletes a file or an empty folder. */
+    /** Whether it is a folder, and no link to one. */
+    boolean isFolder(Path path);
+
+    /** Deletes a file, a link or an empty folder. */
     void delete(Path path) throws IOException;
 
     /** What is in a folder. */
@@ -86,6 +90,11 @@ interface Disk {
         @Override
         public void move(Path from, Path to) throws IOException {
             Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+        }
+
+        @Override
+        public boolean isFolder(Path path) {
+            return Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS);
         }
 
         @Override

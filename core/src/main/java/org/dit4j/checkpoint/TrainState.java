@@ -11,6 +11,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -76,6 +77,7 @@ public final class TrainState {
      * Writes the checkpoint of a step. When this returns, it is on the disk, and so it stays if the machine stops.
      *
      * @param folder of the run's checkpoints; nobody else is saving to it
+     * @param step after those of all checkpoints that are whole; what else is there of later steps goes
      * @param parts {@link #MODEL}, {@link #EMA}, {@link #OPTIMIZER} → what the file holds
      * @param state plain values, written as JSON
      * @return the checkpoint's folder
@@ -124,7 +126,7 @@ public final class TrainState {
             for (StoredFile file : Manifest.read(checkpoint).files())
                 requireSize(checkpoint.resolve(file.name()), file);
             return true;
-        } catch (FormatException e) {
+        } catch (IOException e) { // damaged, or on a damaged disk
             return false;
         }
     }
@@ -132,19 +134,20 @@ public final class TrainState {
     /**
      * The newest checkpoint whose every bit is as it was written, if there is one.
      *
-     * @param skipped is told what is wrong with each newer one
+     * @param skipped is told what is wrong with each newer one, in one line
      */
     public static Optional<Path> newestWhole(Path folder, Consumer<String> skipped) throws IOException {
         for (Path checkpoint : checkpoints(folder)) {
             List<String> damage = verify(checkpoint);
             if (damage.isEmpty()) return Optional.of(checkpoint);
-            damage.forEach(skipped);
+            String more = damage.size() == 1 ? "" : ", and " + (damage.size() - 1) + " more; dit verify names them";
+            skipped.accept(damage.get(0) + more);
         }
         return Optional.empty();
     }
 
     /** Reads every byte of a checkpoint; what is not as it was written, by file, block and tensor, one line each; empty if it is whole. */
-    public static List<String> verify(Path checkpoint) throws IOException {
+    public static List<String> verify(Path checkpoint) {
         List<String> damage = new ArrayList<>();
         try {
             Manifest manifest = Manifest.read(checkpoint);
@@ -156,8 +159,8 @@ public final class TrainState {
                             .toString()))
                 damage.add(checkpoint + " is the checkpoint of step " + manifest.step() + " under another name");
             for (StoredFile file : manifest.files()) verify(checkpoint.resolve(file.name()), file, damage);
-        } catch (FormatException e) {
-            damage.add(e.getMessage());
+        } catch (IOException e) {
+            damage.add(damage(checkpoint.resolve(Manifest.NAME), e));
         }
         return damage;
     }
@@ -178,8 +181,13 @@ public final class TrainState {
         if (!damage.isEmpty())
             throw new FormatException(
                     weights,
-                    damage.get(0).substring((file + ": ").length())
+                    damage.get(0).replace(file + ": ", "")
                             + "; dit verify says which checkpoints of the run are whole, take one of them");
+    }
+
+    /** A disk that cannot read a file any more has damaged it, too. */
+    private static String damage(Path file, IOException e) {
+        return e instanceof FormatException ? e.getMessage() : file + ": cannot be read: " + CheckpointWriter.reason(e);
     }
 
     private static void requireSize(Path path, StoredFile file) throws IOException {
@@ -188,14 +196,15 @@ public final class TrainState {
             throw new FormatException(path, "has " + Files.size(path) + " bytes; " + file.bytes() + " were written");
     }
 
-    private static void verify(Path path, StoredFile expected, List<String> damage) throws IOException {
+    private static void verify(Path path, StoredFile expected, List<String> damage) {
+        StoredFile actual;
         try {
             requireSize(path, expected);
-        } catch (FormatException e) {
-            damage.add(e.getMessage());
+            actual = digests(path, expected);
+        } catch (IOException e) {
+            damage.add(damage(path, e));
             return;
         }
-        StoredFile actual = digests(path, expected);
         for (int block = 0; block < expected.blocks().size(); block++)
             if (!expected.blocks().get(block).equals(actual.blocks().get(block)))
                 damage.add(
@@ -230,7 +239,7 @@ public final class TrainState {
 
     /** The name of a step's checkpoint. */
     static String name(long step) {
-        return String.format("step-%07d", step);
+        return String.format(Locale.ROOT, "step-%07d", step); // other locales have other digits
     }
 
     /** The step of a checkpoint by its name, −1 if it is none. */

@@ -10,6 +10,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -235,7 +236,8 @@ public final class IdxDataset implements Dataset {
 
     @Override
     public String describe() {
-        return "%s: %d images, %d classes, %d×%d grey".formatted(file, count, classNames.size(), height, width);
+        return String.format(
+                Locale.ROOT, "%s: %d images, %d classes, %d×%d grey", file, count, classNames.size(), height, width);
     }
 
     @Override

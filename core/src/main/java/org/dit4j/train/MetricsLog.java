@@ -31,17 +31,27 @@ final class MetricsLog implements AutoCloseable {
     private final FileChannel channel;
     private final Deque<Double> losses = new ArrayDeque<>();
 
-    /** Opens the log for more; of what is there, the first {@code bytes} stay. */
+    /** Opens the log for more; of what is there, the whole lines in the first {@code bytes} stay. */
     MetricsLog(Path file, long bytes) throws IOException {
         channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         try {
-            if (channel.size() > bytes) channel.truncate(bytes);
+            channel.truncate(endOfWholeLines(Math.min(bytes, channel.size())));
             channel.position(channel.size());
             rememberLossesOf(file);
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;
         }
+    }
+
+    /** Half a line, of a file that somebody cut short, would spoil the one after it. */
+    private long endOfWholeLines(long bytes) throws IOException {
+        ByteBuffer last = ByteBuffer.allocate(1);
+        for (long end = bytes; end > 0; end--) {
+            channel.read(last.clear(), end - 1);
+            if (last.get(0) == '\n') return end;
+        }
+        return 0;
     }
 
     /** Without lines that are none, which somebody may have edited, and steps that have no loss. */

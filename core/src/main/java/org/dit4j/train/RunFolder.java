@@ -4,11 +4,13 @@ import java.io.IOException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -44,7 +46,7 @@ public record RunFolder(Path path) {
         Files.createDirectory(fresh.samples());
         AtomicFile.write(fresh.path.resolve(IDENTITY), identity.toJson());
         for (int number = next(results); ; number++) {
-            Path path = results.resolve(String.format("%03d-%s", number, name.replace('/', '-')));
+            Path path = results.resolve(String.format(Locale.ROOT, "%03d-%s", number, name.replace('/', '-')));
             try {
                 Files.move(fresh.path, path, StandardCopyOption.ATOMIC_MOVE); // fails if another process was faster
             } catch (FileAlreadyExistsException | DirectoryNotEmptyException e) {
@@ -109,7 +111,8 @@ public record RunFolder(Path path) {
                     && (Files.exists(path.resolve(IDENTITY)) || folder.saved().isPresent())) runs.add(folder);
         }
         runs.sort(Comparator.comparingInt((RunFolder folder) -> number(folder.path))
-                .reversed());
+                .reversed()
+                .thenComparing(RunFolder::path)); // a copy beside a run, as 000-tiny.bak, comes after it
         return runs;
     }
 
@@ -162,8 +165,9 @@ public record RunFolder(Path path) {
         return checkpoint.isEmpty() ? Optional.empty() : RunIdentity.ofState(TrainState.state(checkpoint.get()));
     }
 
-    /** Writes again what the folder should say, if it does not. Only for who alone writes there. */
+    /** Makes again what the folder should say and have, where somebody took it away. Only for who alone writes there. */
     void repair(RunIdentity identity) throws IOException {
+        if (Files.notExists(samples(), LinkOption.NOFOLLOW_LINKS)) Files.createDirectory(samples());
         try {
             recorded();
         } catch (FormatException e) {
@@ -183,7 +187,7 @@ public record RunFolder(Path path) {
 
     /** The grid that was drawn after a step. */
     public Path samples(long step) {
-        return samples().resolve(String.format("step-%07d.png", step));
+        return samples().resolve(String.format(Locale.ROOT, "step-%07d.png", step));
     }
 
     /** The log, in the published format. */

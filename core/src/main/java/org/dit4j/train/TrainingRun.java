@@ -4,6 +4,7 @@ import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
@@ -14,6 +15,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -210,6 +212,12 @@ public final class TrainingRun implements AutoCloseable {
         try {
             RunLock lock = RunLock.take(folder);
             opened.add(lock);
+            if (!Files.isDirectory(folder.checkpoints()))
+                throw new NoSuchFileException(
+                        folder.checkpoints().toString(),
+                        null,
+                        "the folder of the run's checkpoints is not there; bring it back, or start another run with"
+                                + " --resume never");
             TrainState.removeOrphans(folder.checkpoints());
             AtomicFile.removeOrphans(folder.path());
             AtomicFile.removeOrphans(folder.samples());
@@ -336,6 +344,11 @@ public final class TrainingRun implements AutoCloseable {
         stopping = true;
     }
 
+    /** Whether {@link #stop} was asked for: who draws then may end with a {@link CancellationException}, and is asked again by the next run. */
+    public boolean isStopping() {
+        return stopping;
+    }
+
     /**
      * Measures what the device can do, so that logs say what share of it the training reaches; before {@link #run}, on a device that has
      * nothing else to do.
@@ -362,11 +375,17 @@ public final class TrainingRun implements AutoCloseable {
         listener = following;
         for (String message : untold) listener.onMessage(message);
         untold.clear();
-        // a run that was stopped as a validation was due saves without it
-        if (validation.isPresent() && isDue(cadence.evalEvery(), false) && !isValidated()) validate(validation.get());
         TimeShare share = new TimeShare(MAX_SHARE, System::nanoTime);
-        long maxSteps = trainer.config().maxSteps(), logged = trainer.steps(), since = System.nanoTime();
-        for (boolean last = trainer.steps() >= maxSteps; !last; ) {
+        long maxSteps = trainer.config().maxSteps(), logged = trainer.steps();
+        boolean last = trainer.steps() >= maxSteps;
+        if (trainer.steps() > 0) { // a run that was stopped has saved without what was due then
+            look(
+                    isDue(cadence.evalEvery(), last, last) && !isValidated(),
+                    isDue(cadence.sampleEvery(), last, last) && Files.notExists(folder.samples(trainer.steps())));
+            if (stopping) return stopped();
+        }
+        long since = System.nanoTime();
+        while (!last) {
             logEpoch();
             trainer.step();
             if (saving != null && saving.isDone()) finishSaving(false);
@@ -378,38 +397,44 @@ public final class TrainingRun implements AutoCloseable {
                 logged = trainer.steps();
                 since = System.nanoTime();
             }
-            if (stopping && !last) {
-                save(true);
-                log("Stopped at step " + trainer.steps());
-                return Ending.STOPPED;
+            if (last) save(true); // what follows may take long
+            boolean auto = toLog && (last || share.isDue());
+            boolean toValidate = isDue(cadence.evalEvery(), auto, last),
+                    toDraw = isDue(cadence.sampleEvery(), auto, last);
+            if (toValidate || toDraw) {
+                trainer.synchronize(); // what the device is still at belongs to the steps
+                long start = System.nanoTime();
+                if (auto) share.begin();
+                look(toValidate, toDraw);
+                if (auto) share.end();
+                since += System.nanoTime() - start;
             }
-            since += look(toLog && (last || share.isDue()), last, share);
-            if (isDue(cadence.ckptEvery(), last)) save(last);
+            if (stopping && (!last || toValidate || toDraw)) return stopped();
+            if (!last && isDue(cadence.ckptEvery(), false)) save(false);
         }
         log("Done!");
         return Ending.FINISHED;
     }
 
-    /**
-     * Validates and draws, where it is time for it; {@code auto} says so where nothing else does. Returns how many nanoseconds it took.
-     */
-    private long look(boolean auto, boolean last, TimeShare share) throws IOException {
-        boolean toValidate = cadence.evalEvery() == Cadence.AUTO ? auto : isDue(cadence.evalEvery(), last);
-        boolean toDraw = cadence.sampleEvery() == Cadence.AUTO ? auto : isDue(cadence.sampleEvery(), last);
-        if (!toValidate && !toDraw) return 0;
-        trainer.synchronize(); // what the device is still at belongs to the steps
-        long start = System.nanoTime();
-        if (auto) share.begin();
-        if (toValidate && validation.isPresent()) validate(validation.get());
-        if (toDraw) listener.onSamples(trainer);
-        if (auto) share.end();
-        return System.nanoTime() - start;
+    private Ending stopped() throws IOException {
+        save(true);
+        log("Stopped at step " + trainer.steps());
+        return Ending.STOPPED;
     }
 
-    /** Whether there is a validation of this step; before the first step there is nothing to validate. */
+    /** Validates and draws, but for what a stop leaves out. */
+    private void look(boolean toValidate, boolean toDraw) throws IOException {
+        if (toValidate && validation.isPresent() && !stopping) validate(validation.get());
+        if (!toDraw || stopping) return;
+        try {
+            listener.onSamples(trainer);
+        } catch (CancellationException e) {
+            if (!stopping) throw e;
+        }
+    }
+
     private boolean isValidated() throws IOException {
-        return trainer.steps() == 0
-                || loggedValidations().stream().anyMatch(losses -> losses.step() == trainer.steps());
+        return loggedValidations().stream().anyMatch(losses -> losses.step() == trainer.steps());
     }
 
     private void validate(Validation on) throws IOException {
@@ -431,6 +456,11 @@ public final class TrainingRun implements AutoCloseable {
         if (now == epoch) return;
         epoch = now;
         log(text("Beginning epoch %d...", epoch));
+    }
+
+    /** Of what {@code auto} says where nothing else does. */
+    private boolean isDue(int every, boolean auto, boolean last) {
+        return every == Cadence.AUTO ? auto : isDue(every, last);
     }
 
     private boolean isDue(int every, boolean last) {

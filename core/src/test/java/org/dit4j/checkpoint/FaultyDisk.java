@@ -89,7 +89,7 @@ final class FaultyDisk implements Disk {
         if (call == failingCall) throw new IOException("call " + call + " fails");
     }
 
-    private Folder folder(Path path) throws IOException {
+    private Folder folder(Path path) throws NoSuchFileException {
         if (path.equals(top)) return root;
         if (folder(path.getParent()).children.get(name(path)) instanceof Folder folder) return folder;
         throw new NoSuchFileException(path.toString());
@@ -158,6 +158,16 @@ final class FaultyDisk implements Disk {
         if (!from.getParent().equals(to.getParent()) || node == null) throw new NoSuchFileException(from.toString());
         if (parent.children.get(name(to)) instanceof Folder) throw new FileAlreadyExistsException(to.toString());
         parent.change(name(from), name(to), node);
+    }
+
+    @Override
+    public boolean isFolder(Path path) {
+        try {
+            folder(path);
+            return true;
+        } catch (NoSuchFileException e) {
+            return false;
+        }
     }
 
     @Override

@@ -33,6 +33,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -152,12 +155,64 @@ class TrainStateTest {
         List<String> skipped = new ArrayList<>();
         assertEquals(Optional.of(older), TrainState.newestWhole(folder(), skipped::add));
         assertEquals(
-                List.of(file + ": block 0 (from byte 0 on) is damaged", file + ": tensor step is damaged"), skipped);
+                List.of(file + ": block 0 (from byte 0 on) is damaged, and 1 more; dit verify names them"), skipped);
+        assertEquals(
+                List.of(file + ": block 0 (from byte 0 on) is damaged", file + ": tensor step is damaged"),
+                TrainState.verify(newer));
         assertEquals(Optional.of(newer), TrainState.latest(folder()), "its size is right, its content is not read");
         Files.write(file, Arrays.copyOf(bytes, bytes.length - 1));
         assertEquals(Optional.of(older), TrainState.latest(folder()));
         Files.delete(file);
         assertEquals(List.of(file + ": is not there"), TrainState.verify(newer));
+    }
+
+    @Test
+    void damagedOnesOfLaterStepsDoNotPushOutWhatIsSaved() throws IOException {
+        Retention one = new Retention(1, 10);
+        save(Disk.REAL, folder(), 20, one);
+        Path damaged = save(Disk.REAL, folder(), 30, one), file = damaged.resolve(TrainState.MODEL);
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 1] ^= 1;
+        Files.write(file, bytes);
+        Path saved = save(Disk.REAL, folder(), 25, one);
+        assertEquals(List.of(), TrainState.verify(saved));
+        assertEquals(List.of("LATEST", "step-0000020", "step-0000025"), names(folder()));
+        assertEquals(Optional.of(saved), TrainState.latest(folder()));
+    }
+
+    @Test
+    void whatOthersPutBesideCheckpointsAndIntoThemDoesNotStopASave() throws IOException {
+        Path first = save(Disk.REAL, folder(), 1, TWO);
+        Files.writeString(Files.createDirectory(first.resolve("@eaDir")).resolve("thumbnail"), "");
+        Files.writeString(folder().resolve("step-0000003"), "no folder");
+        for (int step = 2; step <= 3; step++) save(Disk.REAL, folder(), step, TWO);
+        assertEquals(List.of("LATEST", "step-0000002", "step-0000003"), names(folder()));
+        assertHolds(newest(folder()), 3);
+    }
+
+    @Test
+    @DisabledOnOs(OS.WINDOWS)
+    void aCheckpointThatIsALinkToAnotherPlaceIsNotDeletedThere() throws IOException {
+        Path moved = Files.move(save(Disk.REAL, folder(), 1, TWO), temporary.resolve("step-0000001"));
+        Files.createSymbolicLink(folder().resolve("step-0000001"), moved);
+        for (int step = 2; step <= 3; step++) save(Disk.REAL, folder(), step, TWO);
+        assertEquals(List.of("LATEST", "step-0000002", "step-0000003"), names(folder()));
+        assertEquals(List.of(), TrainState.verify(moved));
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void aCheckpointThatTheDiskCannotReadIsDamaged() throws IOException {
+        Path older = save(Disk.REAL, folder(), 1, TWO), newer = save(Disk.REAL, folder(), 2, TWO);
+        Path manifest = newer.resolve("MANIFEST.json");
+        Files.delete(manifest);
+        Files.createSymbolicLink(manifest, Path.of("/proc/self/mem")); // its first bytes are an I/O error
+        List<String> skipped = new ArrayList<>();
+        assertEquals(Optional.of(older), TrainState.newestWhole(folder(), skipped::add));
+        assertEquals(1, skipped.size());
+        assertTrue(skipped.get(0).startsWith(manifest + ": cannot be read: "), skipped.get(0));
+        assertEquals(Optional.of(older), TrainState.latest(folder()));
+        Files.delete(manifest);
     }
 
     @Test

@@ -9,12 +9,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
@@ -47,6 +51,22 @@ class ResumeTest {
         stopped.numWorkers = 2;
         TinyRun.assertSame(expected, stopped.train());
         assertEquals(6 + 1, TinyRun.metrics(expected).size(), "every third of 20 steps, and the last");
+    }
+
+    @Test
+    void aRunGoesOnInALocaleWithOtherDigits() throws IOException {
+        RunFolder expected = run("whole").train();
+        TinyRun stopped = run("stopped");
+        Locale before = Locale.getDefault();
+        try {
+            Locale.setDefault(Locale.forLanguageTag("ar-EG"));
+            stopped.trainAndStopAt(6);
+            stopped.trainAndStopAt(10);
+        } finally {
+            Locale.setDefault(before);
+        }
+        TinyRun.assertSame(expected, stopped.train());
+        assertEquals(List.of("000-tiny"), TinyRun.names(stopped.results));
     }
 
     @Test
@@ -178,6 +198,65 @@ class ResumeTest {
         TinyRun.assertSame(never.train(), run.train());
         assertEquals(List.of("000-tiny"), TinyRun.names(run.results));
         assertArrayEquals(identity.toJson(), Files.readAllBytes(file));
+    }
+
+    @Test
+    void aFolderOfCheckpointsThatIsNotThereIsNoNewRun() throws IOException {
+        TinyRun run = run("run");
+        run.trainAndStopAt(2);
+        Path checkpoints = run.folder().checkpoints(), away = temporary.resolve("away");
+        Files.move(checkpoints, away); // as if on a disk that is not mounted
+        String message = assertThrows(NoSuchFileException.class, run::open).getReason();
+        assertEquals(
+                "the folder of the run's checkpoints is not there; bring it back, or start another run with --resume never",
+                message);
+        Files.move(away, checkpoints);
+        Files.delete(run.folder().samples());
+        run.open().close();
+        assertTrue(Files.isDirectory(run.folder().samples()), "grids go on where somebody deleted the old ones");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {10, 20})
+    void aRunThatIsStoppedWhileItDrawsDrawsWhenItGoesOn(int step) throws IOException {
+        TinyRun run = run("run");
+        run.cadence = new TrainingRun.Cadence(3, 50, 5);
+        RunFolder folder = run.folder();
+        List<Long> drawn = new ArrayList<>();
+        try (TrainingRun stopped = run.open()) {
+            TrainingListener drawing = new TrainingListener() {
+                @Override
+                public void onSamples(Trainer trainer) throws IOException {
+                    if (trainer.steps() == step) {
+                        stopped.stop();
+                        throw new CancellationException("as asked");
+                    }
+                    drawn.add(trainer.steps());
+                    Files.createFile(folder.samples(trainer.steps()));
+                }
+            };
+            assertEquals(TrainingRun.Ending.STOPPED, stopped.run(drawing));
+        }
+        assertEquals(TrainState.latest(folder.checkpoints()), Optional.of(newest(folder)));
+        assertEquals(step, TrainState.state(newest(folder)).get("step").asLong());
+        run.train(new TrainingListener() {
+            @Override
+            public void onSamples(Trainer trainer) {
+                drawn.add(trainer.steps());
+            }
+        });
+        assertEquals(List.of(5L, 10L, 15L, 20L), drawn);
+    }
+
+    @Test
+    void aCopyBesideARunIsNotTakenForIt() throws IOException {
+        TinyRun run = run("run");
+        Path path = run.folder().path();
+        for (String copy : List.of("000-tiny.bak", "000-tiny-2", "000-tinz")) {
+            Path copied = Files.createDirectory(path.resolveSibling(copy));
+            Files.copy(path.resolve("run.json"), copied.resolve("run.json"));
+        }
+        assertEquals(path, run.folder().path());
     }
 
     @Test
@@ -382,6 +461,12 @@ class ResumeTest {
         assertTrue(lines.get(6).contains("\"spike\":true,\"time\":"), lines.get(6));
         new MetricsLog(file, lines.get(0).length() + 1).close();
         assertEquals(lines.subList(0, 1), Files.readAllLines(file));
+        Files.write(file, Arrays.copyOf(Files.readAllBytes(file), lines.get(0).length() - 5)); // by somebody
+        try (MetricsLog metrics = new MetricsLog(file, lines.get(0).length() + 1)) {
+            added(metrics, 1);
+        }
+        assertEquals(1, Files.readAllLines(file).size(), "no half line before it");
+        assertTrue(Files.readString(file).startsWith("{\"step\":10,"), Files.readString(file));
     }
 
     @Test
