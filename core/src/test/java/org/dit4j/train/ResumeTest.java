@@ -499,6 +499,8 @@ class ResumeTest {
         RunIdentity other = RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data);
         assertFalse(identity.digest().equals(other.digest()));
         assertEquals(List.of("seed: 8, was 7"), other.differences(identity));
+        assertEquals(
+                List.of("digest", "identity"), List.copyOf(identity.toState().keySet()), "in every process");
         run.data = new BrokenLatents(List.of());
         assertEquals(
                 3,
