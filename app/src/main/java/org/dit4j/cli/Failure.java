@@ -85,6 +85,9 @@ final class Failure extends RuntimeException {
     private static String text(Throwable thrown) {
         if (thrown instanceof UncheckedIOException wrapper) return text(wrapper.getCause());
         String message = thrown.getMessage();
+        // what another thread threw, as this one says it again
+        if (thrown.getCause() instanceof FileSystemException cause
+                && String.valueOf(cause.getMessage()).equals(message)) return text(cause);
         // these carry only the path as message, or path and a system's words
         if (thrown instanceof NoSuchFileException e)
             return e.getFile() + ": " + (e.getReason() == null ? "no such file or folder" : e.getReason());

@@ -37,6 +37,10 @@ class FailureTest {
         assertFailure(ExitCode.DATA, "x.png: no such file or folder", new NoSuchFileException("x.png"));
         assertFailure(ExitCode.DATA, "x: give an IDX file", new NoSuchFileException("x", null, "give an IDX file"));
         assertFailure(ExitCode.DATA, "x.png: permission denied", new AccessDeniedException("x.png"));
+        assertFailure(
+                ExitCode.DATA,
+                "x.png: no such file or folder",
+                new IOException("x.png", new NoSuchFileException("x.png"))); // of a thread that reads
     }
 
     @Test

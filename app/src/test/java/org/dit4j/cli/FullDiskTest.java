@@ -67,6 +67,13 @@ class FullDiskTest {
         assertEquals(0, train(folder, "stop").exitCode());
         long checkpoint =
                 bytes(TrainState.checkpoints(run(folder).resolve("checkpoints")).get(0));
+        for (int taken : new int[] {0, 4096}) { // there is room for run.json alone, and for nothing
+            mount(folder, 4096, false);
+            Files.write(folder.resolve("other"), new byte[taken]);
+            CommandRun full = train(folder, "stop");
+            assertEquals(ExitCode.DISK_FULL.code, full.exitCode(), full.err());
+            assertTrue(full.err().contains("dit: disk full: " + folder.resolve("runs") + "/"), full.err());
+        }
         int failed = 0, runs = 0;
         for (String choice : List.of("continue", "stop"))
             for (int size = 1; size <= SIZES; size += choice.equals("stop") ? 4 : 1) {

@@ -48,7 +48,13 @@ public final class AtomicFile {
 
     /** As {@link #write(Path, Body)}, of content that is all there. */
     public static void write(Path path, byte[] content) throws IOException {
-        write(path, channel -> TensorBytes.writeFully(channel, ByteBuffer.wrap(content)));
+        write(path, channel -> {
+            try {
+                TensorBytes.writeFully(channel, ByteBuffer.wrap(content));
+            } catch (IOException e) { // says of no file that the disk is full
+                throw new IOException(path + ": " + e.getMessage(), e);
+            }
+        });
     }
 
     /** Removes what processes left in a folder that ended while they wrote. Only for who alone writes there; there may be no such folder. */

@@ -132,7 +132,10 @@ public record RunIdentity(Map<String, String> values) {
 
     /** What {@link #ofState} reads. */
     Map<String, Object> toState() {
-        return Map.of(DIGEST, digest(), IN_STATE, values);
+        Map<String, Object> state = new LinkedHashMap<>(); // in an order that is the same in every process
+        state.put(DIGEST, digest());
+        state.put(IN_STATE, values);
+        return state;
     }
 
     /** The values, and their digest. */

@@ -47,14 +47,22 @@ public final class RunLock implements AutoCloseable {
             channel = FileChannel.open(
                     file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
             if (!lock(channel)) throw taken(folder, text(channel));
-            channel.truncate(0);
-            channel.write(
-                    ByteBuffer.wrap(Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.UTF_8)));
+            sign(file, channel);
             return new RunLock(file, channel);
         } catch (IOException | RuntimeException e) {
             if (channel != null) channel.close();
             HELD.remove(file);
             throw e;
+        }
+    }
+
+    private static void sign(Path file, FileChannel channel) throws IOException {
+        String pid = Long.toString(ProcessHandle.current().pid());
+        try {
+            channel.truncate(0);
+            channel.write(ByteBuffer.wrap(pid.getBytes(StandardCharsets.UTF_8)));
+        } catch (IOException e) { // says of no file that the disk is full
+            throw new IOException(file + ": " + e.getMessage(), e);
         }
     }
 

@@ -369,6 +369,7 @@ public final class TrainingRun implements AutoCloseable {
     /**
      * Trains to the last step, until the listener ends it, or {@link #stop} does.
      *
+     * @throws IOException if data cannot be read, which leaves a checkpoint, or if what must be written cannot be
      * @throws DivergedException if losses, gradients or weights are no longer finite and going back did not help
      */
     public Ending run(TrainingListener following) throws IOException {
@@ -387,7 +388,7 @@ public final class TrainingRun implements AutoCloseable {
         long since = System.nanoTime();
         while (!last) {
             logEpoch();
-            trainer.step();
+            step();
             if (saving != null && saving.isDone()) finishSaving(false);
             last = !listener.onStep(trainer) || trainer.steps() >= maxSteps;
             boolean toLog = isDue(cadence.logEvery(), last);
@@ -414,6 +415,20 @@ public final class TrainingRun implements AutoCloseable {
         }
         log("Done!");
         return Ending.FINISHED;
+    }
+
+    /** A step, or, if its data cannot be read, a checkpoint of the one before it. */
+    private void step() throws IOException {
+        try {
+            trainer.step();
+        } catch (IOException e) {
+            try {
+                if (trainer.steps() > 0) save(true);
+            } catch (IOException | RuntimeException failed) {
+                e.addSuppressed(failed);
+            }
+            throw e;
+        }
     }
 
     private Ending stopped() throws IOException {

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -24,6 +25,7 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
 import org.dit4j.NativeObjects;
 import org.dit4j.checkpoint.TrainState;
+import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.train.TrainingRun.OnSaveFailure;
@@ -246,6 +248,23 @@ class ResumeTest {
             }
         });
         assertEquals(List.of(5L, 10L, 15L, 20L), drawn);
+    }
+
+    @Test
+    void dataThatCannotBeReadCostNoStep() throws IOException {
+        TinyRun whole = run("whole"), run = run("run");
+        RunFolder expected = whole.train();
+        run.data = (Dataset) Proxy.newProxyInstance(
+                Dataset.class.getClassLoader(), new Class<?>[] {Dataset.class}, (proxy, method, arguments) -> {
+                    if (method.getName().equals("sample") && (long) arguments[1] >= 4 * 7)
+                        throw new IOException("not mounted");
+                    return method.invoke(whole.data, arguments);
+                });
+        String message = assertThrows(IOException.class, run::train).getMessage();
+        assertEquals("not mounted", message);
+        assertEquals("step-0000007", newest(run.folder()).getFileName().toString());
+        run.data = whole.data;
+        TinyRun.assertSame(expected, run.train());
     }
 
     @Test
@@ -497,6 +516,8 @@ class ResumeTest {
         RunIdentity other = RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data);
         assertFalse(identity.digest().equals(other.digest()));
         assertEquals(List.of("seed: 8, was 7"), other.differences(identity));
+        assertEquals(
+                List.of("digest", "identity"), List.copyOf(identity.toState().keySet()), "in every process");
         run.data = new BrokenLatents(List.of());
         assertEquals(
                 3,
