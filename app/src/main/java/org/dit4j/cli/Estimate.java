@@ -19,6 +19,7 @@ import org.dit4j.torch.DeviceLoad;
 import org.dit4j.train.MemoryNeed;
 import org.dit4j.train.Rehearsal;
 import org.dit4j.train.TrainConfig;
+import org.dit4j.train.TrainingRun;
 
 /**
  * What a run will need, as {@code --dry-run} shows it; sizes in bytes.
@@ -60,7 +61,7 @@ record Estimate(
             GaussianDiffusion diffusion,
             Dataset data,
             Path results,
-            int ckptEvery,
+            TrainingRun.Cadence cadence,
             Retention retention)
             throws IOException {
         Device device = Backend.device(config.device());
@@ -68,7 +69,13 @@ record Estimate(
         MemoryNeed need = MemoryNeed.of(config);
         long available = device.is_cuda() ? DeviceLoad.cudaMemoryFree(device) : machine.availableMemory();
         long needed = needed(need, device.is_cuda());
-        long checkpoint = MemoryNeed.checkpoint(config.model()), kept = kept(config.maxSteps(), ckptEvery, retention);
+        Optional<Rehearsal> rehearsal = Rehearsal.of(config, diffusion, data, available, BUDGET_SECONDS);
+        Double seconds = rehearsal.map(Rehearsal::secondsPerStep).orElse(null);
+        Double totalSeconds = seconds == null ? null : seconds * config.maxSteps();
+        long byTime =
+                totalSeconds == null || cadence.ckptSeconds() == 0 ? 0 : (long) (totalSeconds / cadence.ckptSeconds());
+        long checkpoint = MemoryNeed.checkpoint(config.model()),
+                kept = kept(config.maxSteps(), cadence.ckptEvery(), byTime, retention);
         long disk = checkpoint * (kept + 1),
                 diskFree = Files.getFileStore(Machine.existing(results)).getUsableSpace();
         String advice = needed > available
@@ -79,8 +86,6 @@ record Estimate(
                         : disk > diskFree
                                 ? "keep fewer checkpoints (--keep-last, --keep-every), or write elsewhere"
                                 : "";
-        Optional<Rehearsal> rehearsal = Rehearsal.of(config, diffusion, data, available, BUDGET_SECONDS);
-        Double seconds = rehearsal.map(Rehearsal::secondsPerStep).orElse(null);
         return new Estimate(
                 needed,
                 available,
@@ -90,7 +95,7 @@ record Estimate(
                 advice.isEmpty(),
                 advice,
                 seconds,
-                seconds == null ? null : seconds * config.maxSteps(),
+                totalSeconds,
                 rehearsal.map(done -> measured(done, config)).orElse("nothing: not even three of its blocks fit"),
                 checkpoint,
                 kept,
@@ -114,11 +119,12 @@ record Estimate(
         return need.onDevice() + (cuda ? 0 : need.copy());
     }
 
-    static long kept(long maxSteps, int ckptEvery, Retention retention) {
-        long written = (maxSteps + ckptEvery - 1) / ckptEvery, last = Math.min(written, retention.last());
+    /** At most; {@code byTime} are those that are written because the last is old. */
+    static long kept(long maxSteps, int ckptEvery, long byTime, Retention retention) {
+        long bySteps = (maxSteps + ckptEvery - 1) / ckptEvery, last = Math.min(bySteps + byTime, retention.last());
         if (retention.every() == 0) return last;
         long both = retention.every() / gcd(retention.every(), ckptEvery) * ckptEvery;
-        return last + (written - last) * ckptEvery / both;
+        return last + Math.min(bySteps, bySteps + byTime - last) * ckptEvery / both;
     }
 
     private static long gcd(long a, long b) {

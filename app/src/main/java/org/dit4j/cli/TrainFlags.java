@@ -189,6 +189,13 @@ final class TrainFlags {
         private int ckptEvery = 50_000;
 
         @Option(
+                names = "--ckpt-seconds",
+                converter = Ranges.CountOrNone.class,
+                paramLabel = "SECONDS",
+                description = "Leave a checkpoint also when the last is so old; 0 is never. Default: ${DEFAULT-VALUE}.")
+        private int ckptSeconds = 1800;
+
+        @Option(
                 names = "--sample-every",
                 converter = Ranges.Every.Converter.class,
                 paramLabel = "STEPS",
@@ -270,7 +277,7 @@ final class TrainFlags {
         final SamplingFlags sampling = new SamplingFlags("ddim25", Sampler.DDIM);
 
         TrainingRun.Cadence cadence() {
-            return new TrainingRun.Cadence(logEvery, ckptEvery, sampleEvery.steps(), evalEvery.steps());
+            return new TrainingRun.Cadence(logEvery, ckptEvery, sampleEvery.steps(), evalEvery.steps(), ckptSeconds);
         }
 
         TrainingRun.Safety safety() {

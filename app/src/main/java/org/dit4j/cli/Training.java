@@ -138,7 +138,7 @@ final class Training implements AutoCloseable {
                 flags.model.diffusion(),
                 trained,
                 flags.output.resultsDir,
-                flags.output.cadence().ckptEvery(),
+                flags.output.cadence(),
                 flags.output.safety().retention());
     }
 

@@ -39,14 +39,15 @@ public final class TrainingRun implements AutoCloseable {
     private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss");
 
     /**
-     * How often, in steps.
+     * How often, in steps but for one.
      *
      * @param logEvery 100 as published
      * @param ckptEvery 50,000 as published; the last step always leaves a checkpoint
      * @param sampleEvery 0 is never; {@link #AUTO}
      * @param evalEvery how often to validate, if there are data for it; 0 is never; {@link #AUTO}
+     * @param ckptSeconds a checkpoint is due also when the last is so old; 0 is never
      */
-    public record Cadence(int logEvery, int ckptEvery, int sampleEvery, int evalEvery) {
+    public record Cadence(int logEvery, int ckptEvery, int sampleEvery, int evalEvery, int ckptSeconds) {
         /**
          * With the first log, and then with a log as often as samples and validation together take at most 5% of the wall
          * time; at the end too. A run so short that the first and the last alone take more has these two.
@@ -54,15 +55,16 @@ public final class TrainingRun implements AutoCloseable {
         public static final int AUTO = -1;
 
         public Cadence {
-            if (logEvery < 1 || ckptEvery < 1 || sampleEvery < AUTO || evalEvery < AUTO)
+            if (logEvery < 1 || ckptEvery < 1 || sampleEvery < AUTO || evalEvery < AUTO || ckptSeconds < 0)
                 throw new IllegalArgumentException("log every " + logEvery + ", checkpoint every " + ckptEvery
                         + ", sample every " + sampleEvery + ", validate every " + evalEvery
-                        + " steps: the first two are at least 1, the others 0 or more, or -1 for AUTO");
+                        + " steps: the first two are at least 1, the others 0 or more, or -1 for AUTO; a checkpoint every "
+                        + ckptSeconds + " seconds: 0 or more");
         }
 
-        /** As often validation as samples. */
+        /** As often validation as samples, and no checkpoints by time. */
         public Cadence(int logEvery, int ckptEvery, int sampleEvery) {
-            this(logEvery, ckptEvery, sampleEvery, sampleEvery);
+            this(logEvery, ckptEvery, sampleEvery, sampleEvery, 0);
         }
     }
 
@@ -124,6 +126,9 @@ public final class TrainingRun implements AutoCloseable {
     private final List<String> origin;
 
     private long savedStep;
+    /** When the last save began, or the training. */
+    private long savedNanos;
+
     private long rollbacks;
     private volatile boolean stopping;
 
@@ -386,6 +391,7 @@ public final class TrainingRun implements AutoCloseable {
             if (stopping) return stopped();
         }
         long since = System.nanoTime();
+        savedNanos = since;
         while (!last) {
             logEpoch();
             step();
@@ -411,7 +417,7 @@ public final class TrainingRun implements AutoCloseable {
                 since += System.nanoTime() - start;
             }
             if (stopping && (!last || toValidate || toDraw)) return stopped();
-            if (!last && isDue(cadence.ckptEvery(), false)) save(false);
+            if (!last && (isDue(cadence.ckptEvery(), false) || isLastSaveOld())) save(false);
         }
         log("Done!");
         return Ending.FINISHED;
@@ -482,6 +488,13 @@ public final class TrainingRun implements AutoCloseable {
         return every > 0 && (last || trainer.steps() % every == 0);
     }
 
+    /** Not while a checkpoint is being written: on a slow disk the training would wait for it again and again. */
+    private boolean isLastSaveOld() {
+        return cadence.ckptSeconds() > 0
+                && saving == null
+                && System.nanoTime() - savedNanos >= cadence.ckptSeconds() * 1_000_000_000L;
+    }
+
     private void report(double loss, double stepsPerSecond) throws IOException {
         TrainingLog log = described(loss, stepsPerSecond);
         addMetrics(log);
@@ -525,6 +538,7 @@ public final class TrainingRun implements AutoCloseable {
     /** Copies the state; the writing goes on beside the training, but for the last one. */
     private void save(boolean last) throws IOException {
         finishSaving(false);
+        savedNanos = System.nanoTime();
         if (trainer.steps() != savedStep) {
             Map<String, Object> state = new LinkedHashMap<>();
             state.put("rollbacks", rollbacks);

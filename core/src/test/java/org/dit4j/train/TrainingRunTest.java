@@ -107,6 +107,18 @@ class TrainingRunTest {
     }
 
     @Test
+    void aCheckpointIsDueTooWhenTheLastIsOld() throws IOException {
+        try (TrainingRun run = open(5, new TrainingRun.Cadence(100, 100, 0, 0, 1))) {
+            train(run, step -> {
+                long start = System.nanoTime();
+                while (step == 3 && System.nanoTime() - start < 1_000_000_000L) Thread.onSpinWait();
+                return true;
+            });
+            assertTrue(names(folder.checkpoints()).contains("step-0000003"), names(folder.checkpoints()) + "");
+        }
+    }
+
+    @Test
     void theLogHasThePublishedLines() throws IOException {
         try (TrainingRun run = open(2, new TrainingRun.Cadence(1, 10, 0))) {
             train(run, step -> true);
@@ -244,5 +256,6 @@ class TrainingRunTest {
         assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(0, 1, 0));
         assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 0, 0));
         assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 1, -2));
+        assertThrows(IllegalArgumentException.class, () -> new TrainingRun.Cadence(1, 1, 0, 0, -1));
     }
 }

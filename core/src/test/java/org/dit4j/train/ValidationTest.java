@@ -50,7 +50,7 @@ class ValidationTest {
     private TinyRun run(String name) {
         TinyRun run = new TinyRun(temporary.resolve(name));
         run.validation = Optional.of(of(30));
-        run.cadence = new TrainingRun.Cadence(3, 4, 0, 5);
+        run.cadence = new TrainingRun.Cadence(3, 4, 0, 5, 0);
         return run;
     }
 
