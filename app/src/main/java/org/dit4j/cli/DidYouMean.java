@@ -14,9 +14,20 @@ final class DidYouMean {
         return nearest(given, known).map(name -> "; did you mean " + name + "?").orElse("");
     }
 
-    /** The nearest of the names by edits, if at most a third of its letters differ; case does not count. */
+    /**
+     * The name but for its dashes; else the first whose last words were given ({@code --batch-size} of {@code --global-batch-size}); else the
+     * nearest by edits, if at most a third of its letters differ. Case does not count.
+     */
     static Optional<String> nearest(String given, Collection<String> known) {
         String lower = given.toLowerCase(Locale.ROOT);
+        String lastWords = lower.replace('_', '-').replaceFirst("^-*", "-");
+        Optional<String> longer = known.stream()
+                .filter(name -> lastWords.length() > 1
+                        && name.toLowerCase(Locale.ROOT)
+                                .replaceFirst("^-*", "-")
+                                .endsWith(lastWords))
+                .min(Comparator.comparing(name -> !name.replaceFirst("^-*", "-").equalsIgnoreCase(lastWords)));
+        if (longer.isPresent()) return longer;
         return known.stream()
                 .filter(name -> distance(lower, name.toLowerCase(Locale.ROOT))
                         <= Math.max(1, Math.max(lower.length(), name.length()) / 3))

@@ -98,6 +98,18 @@ record Estimate(
                 diskFree);
     }
 
+    /**
+     * What to say before a run that does not fit into the memory that is free; nothing where it does. Of a card the driver says so in time; a
+     * system ends the process that has taken too much of its memory, without a word.
+     */
+    static Optional<String> memoryWarning(TrainConfig config) {
+        if (Backend.device(config.device()).is_cuda()) return Optional.empty();
+        long available = Machine.read().availableMemory(), needed = needed(MemoryNeed.of(config), false);
+        if (needed <= available) return Optional.empty();
+        return Optional.of("WARN this run needs " + bytes(needed) + " of memory, " + bytes(available)
+                + " are available, and the system may end it: " + memoryAdvice(config, available, false));
+    }
+
     private static long needed(MemoryNeed need, boolean cuda) {
         return need.onDevice() + (cuda ? 0 : need.copy());
     }

@@ -29,8 +29,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
         footer = {
             "",
             "dit COMMAND --help explains one command. Results go to standard output, progress and errors to standard error.",
-            "Exit codes: 0 done, 1 internal error, 2 usage or configuration, 4 data, 5 checkpoint, 6 device or native",
-            "library, 7 out of memory, 8 disk full, 9 diverged, 75 watched run not finished, 130 and 143 stopped by a signal."
+            "Exit codes: 0 done, 1 internal error, 2 usage or configuration, 4 data, 5 checkpoint, 6 device or native"
+                    + " library, 7 out of memory, 8 disk full, 9 diverged, 75 watched run not finished, 130 and 143 stopped by a signal."
         },
         subcommands = {
             DemoCommand.class,
@@ -59,6 +59,8 @@ public final class Main {
             description = "Print stack traces, and the library's log in full.")
     private boolean debug;
 
+    private static final int MIN_HELP_WIDTH = 60, MAX_HELP_WIDTH = 110;
+
     private Main() {}
 
     /** Ends the JVM with the exit code. */
@@ -75,7 +77,7 @@ public final class Main {
                 .setExpandAtFiles(false)
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setUsageHelpLongOptionsMaxWidth(34)
-                .setUsageHelpWidth(110)
+                .setUsageHelpWidth(helpWidth(Integer.getInteger("dit.columns", 0)))
                 .setExecutionStrategy(main::execute)
                 .setParameterExceptionHandler((e, given) -> main.fail(e.getCommandLine(), usageFailure(e)))
                 .setExecutionExceptionHandler((e, command, parsed) -> main.fail(command, Failure.of(e)));
@@ -87,6 +89,11 @@ public final class Main {
         } catch (Error e) { // picocli hands on exceptions only; memory and native libraries fail with errors
             return main.fail(dit, Failure.of(e));
         }
+    }
+
+    /** Of a help page in a terminal of so many columns, 0 where it is none: not wider than is pleasant to read. */
+    static int helpWidth(int columns) {
+        return columns == 0 ? MAX_HELP_WIDTH : Math.max(MIN_HELP_WIDTH, Math.min(MAX_HELP_WIDTH, columns));
     }
 
     private int execute(CommandLine.ParseResult parsed) {

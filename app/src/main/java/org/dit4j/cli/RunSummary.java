@@ -85,7 +85,7 @@ record RunSummary(
                     Math.max(saved, last.path("step").asLong()),
                     maxSteps,
                     last.path("loss").isNumber() ? last.path("loss").asDouble() : null,
-                    last.path("images").asLong(),
+                    images(config, last, saved),
                     checkpoint.map(path -> path.getFileName().toString()).orElse(null),
                     Files.exists(folder.metrics())
                             ? Files.getLastModifiedTime(folder.metrics()).toInstant()
@@ -146,6 +146,13 @@ record RunSummary(
         DiTConfig published = DiTConfig.of(model);
         boolean same = published.hiddenSize() == width && published.depth() == depth && published.patchSize() == patch;
         return same ? model : "DiT-" + width + "x" + depth + "/" + patch;
+    }
+
+    /** Of the last log, and of the steps from there to a checkpoint. */
+    private static long images(Recipe config, JsonNode last, long saved) {
+        Long batch = number(config, "global-batch-size");
+        long since = Math.max(0, saved - last.path("step").asLong());
+        return last.path("images").asLong() + (batch == null ? 0 : since * batch);
     }
 
     private static List<String> incomplete(RunFolder folder, Optional<Path> newest) throws IOException {

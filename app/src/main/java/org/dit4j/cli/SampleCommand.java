@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -22,6 +23,7 @@ import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.OpenOptions;
+import org.dit4j.doctor.Machine;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
@@ -52,13 +54,15 @@ import picocli.CommandLine.Spec;
         })
 final class SampleCommand implements Callable<Integer> {
     private static final int MAX_DEFAULT_PICTURES = 16;
+    private static final Path SAMPLES = Path.of("samples");
 
     @Option(
             names = "--ckpt",
             required = true,
             paramLabel = "PATH",
-            description = "A run folder (its newest checkpoint), a checkpoint's folder, a .safetensors or published .pt"
-                    + " file, a diffusers folder, or a name as on Hugging Face's hub, in the local cache.")
+            description =
+                    "A run folder (its newest checkpoint), a checkpoint's folder, a published .pt or a .safetensors"
+                            + " file, a diffusers folder, or a name as on Hugging Face's hub, in the local cache.")
     private Path ckpt;
 
     @Option(
@@ -66,7 +70,7 @@ final class SampleCommand implements Callable<Integer> {
             converter = Names.Models.class,
             completionCandidates = Names.Models.class,
             paramLabel = "NAME",
-            description = "Refuse a checkpoint of another size, for example than DiT-S/4. Default: take any.")
+            description = "Refuse a checkpoint of another size than this, for example DiT-S/4. Default: take any.")
     private String model;
 
     @Option(
@@ -215,6 +219,7 @@ final class SampleCommand implements Callable<Integer> {
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());
             requireDecoder(pipeline);
+            requireWritable(out == null ? SAMPLES : out);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline.config(), labels);
             if (previewVae == null) {
@@ -260,13 +265,40 @@ final class SampleCommand implements Callable<Integer> {
                     + pipeline.config().inChannels() + " channels; give the autoencoder that decodes them: --vae PATH");
     }
 
+    /** Refuses before the pictures are drawn what would be refused after it. */
+    private static void requireWritable(Path folder) {
+        Path existing = Machine.existing(folder);
+        if (!Files.isDirectory(existing))
+            throw new IllegalArgumentException(existing + ": a file is there, not a folder; name another with --out");
+        if (!Files.isWritable(existing))
+            throw new IllegalArgumentException(existing + ": permission denied; name another folder with --out");
+    }
+
+    /** The grid is one picture, and Java has none of more pixels. */
+    private void requireDrawable(DiTPipeline pipeline, long numPictures) {
+        DiTConfig model = pipeline.config();
+        int height = pipeline.downsampling() * model.inputHeight(),
+                width = pipeline.downsampling() * model.inputWidth();
+        double side = scale == null ? ClassGrid.viewableScale(height, width) : scale;
+        double pixels = numPictures * side * height * side * width;
+        if (pixels > Integer.MAX_VALUE)
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "the grid of %,d pictures would have %,.0f pixels, of %,d at most; take fewer (--count), or a smaller --scale",
+                    numPictures,
+                    pixels,
+                    Integer.MAX_VALUE));
+    }
+
     /** The label of each picture, all classes of the first row first; zeros for an unconditional model. */
     private List<Integer> labels(DiTPipeline pipeline) {
         int numClasses = pipeline.config().numClasses();
         if (numClasses == 0) {
             if (!classes.isEmpty())
                 throw new IllegalArgumentException("--class " + classes.get(0) + ": this model has no classes");
-            return Collections.nCopies(count == null ? MAX_DEFAULT_PICTURES : count, 0);
+            int number = count == null ? MAX_DEFAULT_PICTURES : count;
+            requireDrawable(pipeline, number);
+            return Collections.nCopies(number, 0);
         }
         List<Integer> row = classes.isEmpty()
                 ? IntStream.range(0, Math.min(numClasses, MAX_DEFAULT_PICTURES))
@@ -275,6 +307,7 @@ final class SampleCommand implements Callable<Integer> {
                 : classes.stream()
                         .map(given -> label(given, pipeline.classNames()))
                         .toList();
+        requireDrawable(pipeline, (long) row.size() * (count == null ? 1 : count));
         List<Integer> labels = new ArrayList<>();
         for (int i = 0; i < (count == null ? 1 : count); i++) labels.addAll(row);
         return labels;
@@ -300,8 +333,8 @@ final class SampleCommand implements Callable<Integer> {
             DiTPipeline pipeline, SampleRequest request, List<Integer> labels, List<BufferedImage> drawn, Frames film)
             throws IOException {
         List<BufferedImage> pictures = enlarged(drawn);
-        Path folder = Failure.as(
-                ExitCode.USAGE, () -> out == null ? nextFolder(Path.of("samples")) : Files.createDirectories(out));
+        Path folder =
+                Failure.as(ExitCode.USAGE, () -> out == null ? nextFolder(SAMPLES) : Files.createDirectories(out));
         Map<String, String> text = Drawing.text(request, pipeline, ckpt.toString());
         text.put("Device", device);
         text.put("Precision", Names.flag(precision));
@@ -343,12 +376,17 @@ final class SampleCommand implements Callable<Integer> {
         return ClassGrid.plain(pictures, columns == null ? square : columns);
     }
 
-    /** {@code 000-star.png}; of a name with synonyms the first. */
-    private static String fileName(int picture, String name) {
+    /** {@code 000-star.png}; of a name with synonyms the first, and of one whose letters files here cannot have none. */
+    static String fileName(int picture, String name) {
         String number = String.format(Locale.ROOT, "%03d", picture);
         if (name == null) return number + ".png";
         String words = name.split(",")[0].toLowerCase(Locale.ROOT).replaceAll("[^\\p{L}\\p{N}]+", "-");
-        return number + "-" + words.substring(0, Math.min(40, words.length())) + ".png";
+        try {
+            return Path.of(number + "-" + words.substring(0, Math.min(40, words.length())) + ".png")
+                    .toString();
+        } catch (InvalidPathException e) { // without a locale, as in many containers, these are ASCII
+            return number + ".png";
+        }
     }
 
     private static Path nextFolder(Path parent) throws IOException {

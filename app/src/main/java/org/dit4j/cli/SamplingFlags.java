@@ -40,7 +40,7 @@ final class SamplingFlags {
 
     /** @throws IllegalArgumentException if guidance is asked of a model that cannot be guided */
     SampleRequest request(DiTConfig model, List<String> classes, long seed) {
-        double scale = cfgScale != null ? cfgScale : model.hasNullLabel() ? PUBLISHED_SCALE : 1;
+        double scale = scale(model);
         if (scale != 1 && !model.hasNullLabel())
             throw new IllegalArgumentException("--cfg-scale " + scale + ": this model has no "
                     + (model.numClasses() == 0 ? "classes" : "null label (label dropout 0)")
@@ -50,6 +50,11 @@ final class SamplingFlags {
                 .withSteps(numSamplingSteps)
                 .withSampler(sampler, 0)
                 .withGuidance(scale);
+    }
+
+    /** The scale that was given, or the default for a model. */
+    double scale(DiTConfig model) {
+        return cfgScale != null ? cfgScale : model.hasNullLabel() ? PUBLISHED_SCALE : 1;
     }
 
     /** These flags as they are typed, for another command. */

@@ -69,6 +69,9 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private void dryRun(Training training, PrintWriter out) throws IOException {
+        PrintWriter err = spec.commandLine().getErr();
+        err.println("taking a few steps to measure, some 20 seconds at most");
+        err.flush();
         Estimate estimate = training.estimate();
         if (json) {
             Map<String, Object> result = training.configuration();

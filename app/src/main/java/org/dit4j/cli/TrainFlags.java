@@ -345,5 +345,6 @@ final class TrainFlags {
         model.derive(settings, config.model());
         settings.derive("max-steps", config.maxSteps(), "epochs");
         settings.derive("micro-batch-size", config.microBatchSize(), "global-batch-size");
+        settings.derive("cfg-scale", output.sampling.scale(config.model()), settings.origin("cfg-scale"));
     }
 }

@@ -216,6 +216,7 @@ final class Training implements AutoCloseable {
         else if (flags.output.cadence().evalEvery() > 0)
             err.println("nothing to validate on, so --eval-every does nothing; give --hold-out or --validation-path");
         err.println(ModelFlags.describe(config.model()));
+        Estimate.memoryWarning(config).ifPresent(err::println);
         err.println("run folder: " + folder.path());
         err.flush();
         try (TrainingRun run = Failure.as(

@@ -40,6 +40,8 @@ public final class Progress implements AutoCloseable {
     private long done, doneNanos, workedNanos;
 
     private boolean drawn = true;
+    /** Where Ctrl-C ends the process, what comes next on the terminal is to begin a line of its own. */
+    private Thread onExit;
 
     /** Shows {@code task}, for example "train", as {@code total} steps are done. */
     public Progress(PrintWriter out, Terminal terminal, String task, long total) {
@@ -110,15 +112,40 @@ public final class Progress implements AutoCloseable {
         if (!drawn) draw(nanoTime.getAsLong());
         if (terminal.interactive()) out.println();
         out.flush();
+        lineIsEnded();
         figures = null;
     }
 
     private void draw(long now) {
-        if (terminal.interactive()) out.print(ERASE + line());
-        else out.println(line());
+        if (terminal.interactive()) {
+            if (onExit == null) endLineOnExit();
+            out.print(ERASE + line());
+        } else out.println(line());
         out.flush();
         drawnNanos = now;
         drawn = true;
+    }
+
+    private void endLineOnExit() {
+        onExit = new Thread(() -> {
+            out.println();
+            out.flush();
+        });
+        try {
+            Runtime.getRuntime().addShutdownHook(onExit);
+        } catch (IllegalStateException e) {
+            // the process ends already
+        }
+    }
+
+    private void lineIsEnded() {
+        if (onExit == null) return;
+        try {
+            Runtime.getRuntime().removeShutdownHook(onExit);
+        } catch (IllegalStateException e) {
+            // the process ends already
+        }
+        onExit = null;
     }
 
     private String line() {

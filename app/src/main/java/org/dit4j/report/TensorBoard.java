@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Consumer;
 import org.dit4j.io.EventFile;
 import org.dit4j.train.Histograms;
@@ -75,8 +76,10 @@ public final class TensorBoard implements TrainingListener, AutoCloseable {
             add(
                     values,
                     String.format(
+                            Locale.ROOT,
                             "validation_by_timestep/%03d-%03d",
-                            losses.firstTimestep(i), losses.firstTimestep(i + 1) - 1),
+                            losses.firstTimestep(i),
+                            losses.firstTimestep(i + 1) - 1),
                     losses.buckets().get(i));
         write(losses.step(), () -> values);
     }

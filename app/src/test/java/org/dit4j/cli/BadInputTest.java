@@ -47,6 +47,9 @@ class BadInputTest {
                 "NO_NULL",
                 TinyRun.train(folder.resolve("no-null"), "--sample-every=0", "--label-dropout=0")
                         .toString());
+        Path flipped = TinyRun.train(folder.resolve("flipped"), "--sample-every=0");
+        flipBit(flipped.resolve("checkpoints/step-0000003/ema.safetensors"));
+        PATHS.put("FLIPPED", flipped.toString());
         PATHS.put(
                 "CUT",
                 TestFiles.cutShort(Files.copy(weights, folder.resolve("cut.safetensors")), 9)
@@ -79,6 +82,13 @@ class BadInputTest {
                 "RECIPE",
                 Files.writeString(folder.resolve("wrong.yaml"), "modle: DiT-S/2\n")
                         .toString());
+    }
+
+    /** In the last byte, which is one of a tensor. */
+    private static void flipBit(Path file) throws IOException {
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 1] ^= 1;
+        Files.write(file, bytes);
     }
 
     /** Without the metadata that says what it is. */
@@ -161,6 +171,8 @@ class BadInputTest {
                 "CHECKPOINT | --ckpt=$TEXT | $TEXT: ",
                 "CHECKPOINT | --ckpt=$PNG | $PNG: ",
                 "CHECKPOINT | --ckpt=$CUT | $CUT: ",
+                "CHECKPOINT | --ckpt=$FLIPPED | ema.safetensors: block 0 (from byte 0 on) is damaged; dit verify says which checkpoints of the run are whole",
+                "CHECKPOINT | --ckpt=$FLIPPED/checkpoints/step-0000003/ema.safetensors | block 0 (from byte 0 on) is damaged",
                 "CHECKPOINT | --ckpt=$STRANGE | $STRANGE: no shape tells the number of attention heads",
                 "CHECKPOINT | --ckpt=$OTHER | pos_embed is [1, 64, 16], the model needs [1, 64, 32]",
                 "CHECKPOINT | --ckpt=$RUN --model=DiT-S/4 | $RUN: holds another model than asked for: DiT on 32x32",
@@ -183,6 +195,9 @@ class BadInputTest {
                 "CHECKPOINT | --ckpt=$RUN --vae=no/where.pt | no/where.pt: no such file or folder",
                 "USAGE      | --ckpt=$RUN --profile=theirs | unknown value \"theirs\"; one of [official, diffusers]",
                 "USAGE      | --ckpt=$RUN --out=$TEXT --num-sampling-steps=1 | $TEXT: a file is there, not a folder",
+                "USAGE      | --ckpt=$RUN --scale=100000 | the grid of 10 pictures would have 102,400,000,000,000 pixels",
+                "USAGE      | --ckpt=$RUN --count=1000000000 | take fewer (--count), or a smaller --scale",
+                "CHECKPOINT | --ckpt=nobody/DiT-XL-2-256 | nobody/DiT-XL-2-256: there is no such file or folder, and nothing of that name in",
                 "USAGE      | --ckpt=$RUN --precision=fp16 | one of [fp32, autocast, bf16]",
             })
     void samplingSaysWhatIsWrong(ExitCode exitCode, String flags, String message) {
@@ -202,6 +217,12 @@ class BadInputTest {
                 "DATA  | --data-path=no/where | no/where: there is no such folder of pictures",
                 "DATA  | --data-path=$EMPTY | $EMPTY: ",
                 "DATA  | --data-path=$BROKEN --image-size=16 --num-classes=1 | 1.png: ",
+                "DATA  | --data-path=$BROKEN --image-size=16 --num-classes=1 | ; repair or remove it, or go on without such pictures: --on-broken skip",
+                "DATA  | --data-path=$BROKEN/cat --image-size=16 | 1.png: lies right in $BROKEN/cat, so it has no class; put the pictures of each class into a folder of their own, as in $BROKEN/cat/CLASS/1.png",
+                "DATA  | --data-path=$PNG | PNG and JPEG pictures are given as a folder or .zip",
+                "USAGE | --num-workers=1000 | number of workers 1000 is outside 0 … 256",
+                "USAGE | --global-batch-size=100000000 | a micro-batch of 100,000,000 images has 307,200,000,000 values, and 2,147,483,647 are the most",
+                "USAGE | --batch-size=4 | unknown flag --batch-size; did you mean --global-batch-size?",
                 "DATA  | --data-path=$TEXT | $TEXT: its name has neither",
                 "DATA  | --data-path=$ZIP | $ZIP: not a whole zip file",
                 "DATA  | --data-path=$IDX_CUT | cut short: 8191 of 8192 bytes of data are there; get it again",
@@ -289,6 +310,7 @@ class BadInputTest {
                 "CHECKPOINT | sample --ckpt=$EVIL | os.system",
                 "CHECKPOINT | convert $EVIL $OUT.safetensors | os.system",
                 "USAGE      | convert $RUN $TEXT | $TEXT is there already, and nothing is overwritten; name another",
+                "USAGE      | convert $RUN $OUT.safetensor | no format to write; .safetensors, .pt, or a folder",
                 "USAGE      | convert $RUN $OUT.ckpt | no format to write; .safetensors, .pt, or a folder",
                 "CHECKPOINT | convert nowhere $OUT.pt | nowhere: no such file or folder",
                 "USAGE      | convert $RUN | Missing required parameter: 'TO'",
@@ -312,7 +334,7 @@ class BadInputTest {
                 "CHECKPOINT | $TRAIN --resume=$EVIL | os.system",
                 "CHECKPOINT | $TRAIN --init-from=nowhere | nowhere: no such file or folder",
                 "USAGE      | $TRAIN --init-from=$RUN --resume=$TEXT | give one of them",
-                "USAGE      | $TRAIN --resume=$RUN --depth=2 | trains another model: ",
+                "USAGE      | $TRAIN --resume=$RUN --depth=2 | trains another model: model: depth=2, was depth=1;",
                 "USAGE      | $TRAIN --keep-last=0 | --keep-last: \"0\" is not a whole number of at least 1",
                 "USAGE      | $TRAIN --on-save-failure=ignore | one of [continue, stop]",
                 "USAGE      | $TRAIN --device=cuda:x | unknown device \"cuda:x\"; use cpu, cuda",

@@ -16,6 +16,21 @@ class DidYouMeanTest {
         assertEquals("; did you mean " + meant + "?", DidYouMean.hint(given, MODELS));
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "--batch-size, --global-batch-size",
+        "--max_steps, --max-steps",
+        "--steps, --max-steps",
+        "seed, --global-seed",
+        "depth, --depth",
+        "--patch-sise, --patch-size"
+    })
+    void findsTheNameWhoseLastWordsWereGiven(String given, String meant) {
+        List<String> flags = List.of(
+                "--patch-size", "--global-batch-size", "--max-steps", "--global-seed", "--class-depth", "--depth");
+        assertEquals("; did you mean " + meant + "?", DidYouMean.hint(given, flags));
+    }
+
     @Test
     void saysNothingWhereNothingIsNear() {
         assertEquals("", DidYouMean.hint("unet", MODELS));

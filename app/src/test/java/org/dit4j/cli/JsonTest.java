@@ -3,6 +3,7 @@ package org.dit4j.cli;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.databind.JsonNode;
@@ -12,9 +13,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.TrainState.Retention;
 import org.dit4j.checkpoint.VaeCheckpoint;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Backend;
+import org.dit4j.train.TrainConfig;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.AutoencoderKlConfig;
 import org.dit4j.vae.LatentScaling;
@@ -105,6 +110,8 @@ class JsonTest {
         assertEquals("flag", config.path("depth").path("origin").asText());
         assertEquals("default", config.path("ema-decay").path("origin").asText());
         assertEquals(3, config.path("max-steps").path("value").asInt());
+        assertEquals(4, config.path("cfg-scale").path("value").asDouble(), "what the default comes to");
+        assertEquals("default", config.path("cfg-scale").path("origin").asText());
         JsonNode estimate = object.path("estimate");
         assertTrue(estimate.path("fits").asBoolean(), estimate.toString());
         double seconds = estimate.path("secondsPerStep").asDouble();
@@ -122,6 +129,19 @@ class JsonTest {
         assertEquals(0, run.exitCode(), run.err());
         assertTrue(run.out().contains("# DOES NOT FIT: the weights and the optimiser alone need "), run.out());
         assertTrue(run.out().contains("# time: unknown, measured on nothing"), run.out());
+    }
+
+    @Test
+    void aRunThatDoesNotFitIsWarnedOf() {
+        assumeFalse(Backend.hasCuda()); // a card says so itself
+        TrainConfig published = TrainConfig.published(DiTConfig.of("DiT-XL/2"));
+        TrainConfig huge = published.resized(published.model(), 1 << 20, 1 << 20, false);
+        String warning = Estimate.memoryWarning(huge).orElseThrow();
+        assertTrue(
+                warning.matches("WARN this run needs .* of memory, .* are available, and the system may end it: .+"),
+                warning);
+        TrainConfig small = published.resized(DiTConfig.of("DiT-S/8"), 1, 1, false);
+        assertEquals(Optional.empty(), Estimate.memoryWarning(small));
     }
 
     @Test

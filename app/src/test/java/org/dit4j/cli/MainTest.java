@@ -24,6 +24,14 @@ class MainTest {
     }
 
     @Test
+    void helpIsAsWideAsTheTerminalWithinReason() {
+        assertEquals(110, Main.helpWidth(0), "no terminal");
+        assertEquals(80, Main.helpWidth(80));
+        assertEquals(110, Main.helpWidth(200));
+        assertEquals(60, Main.helpWidth(20));
+    }
+
+    @Test
     void defaultsAreShownAsTheyAreTyped() {
         for (Class<?> type : Main.class.getAnnotation(Command.class).subcommands()) {
             String command = type.getAnnotation(Command.class).name();

@@ -77,6 +77,13 @@ class RunsCommandTest {
     }
 
     @Test
+    void imagesOfARunThatWasStoppedBeforeItsFirstLogAreCounted() throws IOException {
+        Path stopped = TinyRun.train(results, "--sample-every=0");
+        Files.writeString(stopped.resolve("metrics.jsonl"), "");
+        assertTrue(runs().out().matches("(?s).* 3 of 3 +- +12 +step-0000003 .*"), runs().out());
+    }
+
+    @Test
     void aFolderWithoutRunsSaysSo() {
         CommandRun none = runs();
         assertEquals(0, none.exitCode());

@@ -21,7 +21,8 @@ public final class Checkpoints {
     private Checkpoints() {}
 
     /**
-     * Finds the weights that a path means, checks that they are a model's, and reads nothing more yet:
+     * Finds the weights that a path means and checks that they are a model's, and in a run's checkpoint that every byte is as it was
+     * written:
      * <ul>
      *   <li>a run folder or its {@code checkpoints} (the newest one), or the folder of one checkpoint,
      *   <li>a safetensors file that dit4j wrote,
@@ -40,6 +41,7 @@ public final class Checkpoints {
     }
 
     private static DiTWeights openFile(Path file, OpenOptions options) throws IOException {
+        TrainState.requireWhole(file);
         TensorFile tensors = TensorFile.of(file, options.weights());
         Optional<DiTCheckpoint.Description> ours = DiTCheckpoint.describe(file, tensors.metadata());
         return ours.isPresent()

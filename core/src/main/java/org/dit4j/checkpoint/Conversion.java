@@ -29,7 +29,7 @@ public final class Conversion {
             String name = path.getFileName().toString().toLowerCase(Locale.ROOT);
             if (name.endsWith(".safetensors")) return SAFETENSORS;
             if (name.matches(".*\\.(pt|pth|bin)")) return PT;
-            if (name.matches(".*\\.(ckpt|npz|npy|onnx|gguf|pkl|th)"))
+            if (name.matches(".*\\.(ckpt|safetensor|npz|npy|onnx|gguf|pkl|th)"))
                 throw new IllegalArgumentException(path + ": no format to write; .safetensors, .pt, or a folder");
             return DIFFUSERS;
         }

@@ -21,7 +21,7 @@ public record HubCache(Path folder) {
     private static final String VAE_CONFIG =
             "config.json (547 bytes, SHA-256" + " 92d3dfb746fca211a2c9e019e285f8597412211728dce3c5bcf4eda0f2d62e7e)";
 
-    /** What to fetch of the repositories that belong to DiT. */
+    /** What to fetch of the repositories that belong to DiT, in lines; an error is to have at most five. */
     private static final Map<String, List<String>> KNOWN = Map.of(
             "facebook/DiT-XL-2-256",
             pipeline("or, instead of all this, DiT-XL-2-256x256.pt from https://dl.fbaipublicfiles.com/DiT/models/"
@@ -42,12 +42,9 @@ public record HubCache(Path folder) {
 
     private static List<String> pipeline(String instead) {
         return List.of(
-                "model_index.json",
-                "scheduler/scheduler_config.json",
-                "transformer/config.json",
-                "transformer/diffusion_pytorch_model.safetensors or .bin (about 3.0 GB)",
-                "vae/config.json",
-                "vae/diffusion_pytorch_model.safetensors or .bin (about 335 MB)",
+                "model_index.json, scheduler/scheduler_config.json, transformer/config.json,"
+                        + " transformer/diffusion_pytorch_model.safetensors or .bin (about 3.0 GB),",
+                "vae/config.json, vae/diffusion_pytorch_model.safetensors or .bin (about 335 MB);",
                 instead);
     }
 
@@ -72,7 +69,9 @@ public record HubCache(Path folder) {
      */
     public Path resolve(Path path) throws IOException {
         if (Files.exists(path)) return path;
-        if (!isName(path))
+        // a path whose folder is there, as in results/007, is a mistyped path and no name
+        boolean mistyped = isName(path) && Files.isDirectory(path.getParent()) && !Files.exists(repository(name(path)));
+        if (!isName(path) || mistyped)
             throw new NoSuchFileException(
                     path.toString(),
                     null,
@@ -92,10 +91,15 @@ public record HubCache(Path folder) {
         return path.toString().replace('\\', '/');
     }
 
+    private Path repository(String name) {
+        return folder.resolve("models--" + name.replace("/", "--"));
+    }
+
     private Path snapshot(String name) throws IOException {
-        Path repository = folder.resolve("models--" + name.replace("/", "--"));
+        Path repository = repository(name);
         Path head = repository.resolve("refs").resolve("main");
-        if (!Files.exists(head)) throw absent(name, "is neither a path nor in " + folder);
+        if (!Files.exists(head))
+            throw absent(name, "there is no such file or folder, and nothing of that name in " + folder);
         if (Files.size(head) > 1000) throw new FormatException(head, "is not the name of a commit");
         String commit = Files.readString(head, StandardCharsets.UTF_8).trim();
         if (!commit.matches("[0-9a-zA-Z]{1,64}")) throw new FormatException(head, "is not the name of a commit");
@@ -130,7 +134,7 @@ public record HubCache(Path folder) {
                 null,
                 String.format(
                         Locale.ROOT,
-                        "%s; nothing is downloaded unasked: fetch it with \"hf download %s\"%s",
+                        "%s; dit downloads nothing: fetch it with \"hf download %s\"%s",
                         where,
                         name,
                         what));

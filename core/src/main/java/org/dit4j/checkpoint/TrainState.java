@@ -11,6 +11,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -164,6 +165,26 @@ public final class TrainState {
         return damage;
     }
 
+    /**
+     * Reads a file of weights, if it is one of a checkpoint's, by its blocks' checksums.
+     *
+     * @throws FormatException if a bit of it is not as it was written
+     */
+    static void requireWhole(Path weights) throws IOException {
+        Path file = weights.toAbsolutePath().normalize();
+        Path checkpoint = file.getParent();
+        if (step(checkpoint) < 0 || !Files.exists(checkpoint.resolve(Manifest.NAME))) return;
+        List<String> damage = new ArrayList<>();
+        for (StoredFile stored : Manifest.read(checkpoint).files())
+            if (stored.name().equals(file.getFileName().toString()))
+                verify(file, new StoredFile(stored.name(), stored.bytes(), stored.blocks(), Map.of()), damage);
+        if (!damage.isEmpty())
+            throw new FormatException(
+                    weights,
+                    damage.get(0).replace(file + ": ", "")
+                            + "; dit verify says which checkpoints of the run are whole, take one of them");
+    }
+
     /** A disk that cannot read a file any more has damaged it, too. */
     private static String damage(Path file, IOException e) {
         return e instanceof FormatException ? e.getMessage() : file + ": cannot be read: " + CheckpointWriter.reason(e);
@@ -218,7 +239,7 @@ public final class TrainState {
 
     /** The name of a step's checkpoint. */
     static String name(long step) {
-        return String.format("step-%07d", step);
+        return String.format(Locale.ROOT, "step-%07d", step); // other locales have other digits
     }
 
     /** The step of a checkpoint by its name, −1 if it is none. */

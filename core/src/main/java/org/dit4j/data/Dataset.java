@@ -81,7 +81,7 @@ public interface Dataset extends AutoCloseable {
         return List.of();
     }
 
-    /** What this is, on one line, for logs. */
+    /** What this is, on one line, for logs and for the identity of runs; the same in every locale. */
     String describe();
 
     /** Closes the files that stay open between reads, where there are any. */

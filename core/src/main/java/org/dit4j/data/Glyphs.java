@@ -2,6 +2,7 @@ package org.dit4j.data;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
@@ -77,7 +78,8 @@ public final class Glyphs implements Dataset {
 
     @Override
     public String describe() {
-        return "glyphs: endless, %d classes, %d×%d RGB, seed %d".formatted(GLYPHS.length, size, size, seed);
+        return String.format(
+                Locale.ROOT, "glyphs: endless, %d classes, %d×%d RGB, seed %d", GLYPHS.length, size, size, seed);
     }
 
     @Override

@@ -10,6 +10,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -113,8 +114,9 @@ public final class IdxDataset implements Dataset {
         if (labels.equals(name))
             throw new FormatException(
                     imageFile,
-                    "its name has neither \"images\" nor \"idx3\", so its labels cannot be found; name the files as in"
-                            + " train-images-idx3-ubyte and train-labels-idx1-ubyte");
+                    "its name has neither \"images\" nor \"idx3\", so it is no IDX file whose labels can be found, as"
+                            + " train-images-idx3-ubyte and train-labels-idx1-ubyte; PNG and JPEG pictures are given as"
+                            + " a folder or .zip");
         String plain = labels.endsWith(".gz") ? labels.substring(0, labels.length() - 3) : labels;
         for (String candidate : List.of(labels, plain, plain + ".gz")) {
             Path file = imageFile.resolveSibling(candidate);
@@ -234,7 +236,8 @@ public final class IdxDataset implements Dataset {
 
     @Override
     public String describe() {
-        return "%s: %d images, %d classes, %d×%d grey".formatted(file, count, classNames.size(), height, width);
+        return String.format(
+                Locale.ROOT, "%s: %d images, %d classes, %d×%d grey", file, count, classNames.size(), height, width);
     }
 
     @Override

@@ -125,8 +125,16 @@ public final class ImageFolder implements Dataset {
     @Override
     public String describe() {
         String colour = channels() == 1 ? "grey" : "RGB";
-        return "%s: %d pictures, %d classes, cropped to %d×%d %s%s"
-                .formatted(path, size(), classNames.size(), height(), width(), colour, listing.others());
+        return String.format(
+                Locale.ROOT,
+                "%s: %d pictures, %d classes, cropped to %d×%d %s%s",
+                path,
+                size(),
+                classNames.size(),
+                height(),
+                width(),
+                colour,
+                listing.others());
     }
 
     @Override

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import org.dit4j.io.AtomicFile;
@@ -283,19 +284,20 @@ public final class LatentCache implements Dataset {
 
     @Override
     public String describe() {
-        return "%s: latents %d×%d×%d of %d pictures of %d×%d, %d classes, %s, encoder %s%s"
-                .formatted(
-                        folder,
-                        channels(),
-                        height(),
-                        width(),
-                        size(),
-                        header.imageHeight(),
-                        header.imageWidth(),
-                        classNames().size(),
-                        header.hasVariance() ? "means and variances" : "means",
-                        header.encoderDigest().substring(0, 12),
-                        index.broken.isEmpty() ? "" : "; " + index.broken.size() + " broken ones left out");
+        return String.format(
+                Locale.ROOT,
+                "%s: latents %d×%d×%d of %d pictures of %d×%d, %d classes, %s, encoder %s%s",
+                folder,
+                channels(),
+                height(),
+                width(),
+                size(),
+                header.imageHeight(),
+                header.imageWidth(),
+                classNames().size(),
+                header.hasVariance() ? "means and variances" : "means",
+                header.encoderDigest().substring(0, 12),
+                index.broken.isEmpty() ? "" : "; " + index.broken.size() + " broken ones left out");
     }
 
     @Override

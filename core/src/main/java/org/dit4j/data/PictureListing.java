@@ -24,6 +24,9 @@ final class PictureListing {
     /** A picture and its class. */
     record Item(Path file, int label) {}
 
+    /** What Java puts in the place of bytes that are no letter in the locale's encoding. */
+    private static final char UNREADABLE = '\uFFFD';
+
     private final Path root, shownRoot;
     private final ImageFolderConfig config;
     private final List<Path> pictures = new ArrayList<>();
@@ -74,7 +77,7 @@ final class PictureListing {
     String others() {
         int count = others.values().stream().mapToInt(Integer::intValue).sum();
         if (count == 0) return "";
-        return "; other files left out: %d (%s)".formatted(count, String.join(", ", others.keySet()));
+        return "; other files left out: " + count + " (" + String.join(", ", others.keySet()) + ")";
     }
 
     /** The table's classes, or the folders' names, sorted. */
@@ -100,12 +103,23 @@ final class PictureListing {
         Path relative = root.relativize(picture);
         int numFolders = relative.getNameCount() - 1;
         int depth = config.classDepth() == ImageFolderConfig.INNERMOST ? Math.max(1, numFolders) : config.classDepth();
+        if (numFolders == 0 && depth == 1)
+            throw new FormatException(
+                    shown(picture),
+                    "lies right in %1$s, so it has no class; put the pictures of each class into a folder of their own, as in %1$s/CLASS/%2$s (for a model without classes, into one)"
+                            .formatted(shownRoot, relative));
         if (numFolders < depth)
             throw new FormatException(
                     shown(picture),
                     "the class is the name of folder %d below %s, but this picture lies in %d; move it, or choose another class depth"
                             .formatted(depth, shownRoot, numFolders));
-        return relative.getName(depth - 1).toString();
+        String name = relative.getName(depth - 1).toString();
+        // two names of which Java can read no letter would look the same, and be one class
+        if (name.indexOf(UNREADABLE) >= 0)
+            throw new FormatException(
+                    shown(picture),
+                    "the name of its class has letters that cannot be read in this locale; set LC_ALL=C.UTF-8");
+        return name;
     }
 
     /** The pictures, sorted by class, folder and name. */
@@ -139,6 +153,7 @@ final class PictureListing {
 
     /** A path as the user would write it, the zip file included. */
     String shown(Path below) {
-        return shownRoot.resolve(root.relativize(below).toString()).toString();
+        // text, not a path: a name from a zip file, or an unreadable one, may be none in this file system
+        return shownRoot + shownRoot.getFileSystem().getSeparator() + root.relativize(below);
     }
 }

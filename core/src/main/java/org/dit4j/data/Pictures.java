@@ -74,7 +74,15 @@ final class Pictures {
     /** As {@link Dataset#pixels}. */
     void pixels(int index, float[] out, int offset) throws IOException {
         Objects.checkFromIndexSize(offset, channels * imageSize * imageSize, out.length);
-        Pixels.write(skipBroken ? firstWhole(index) : crop(index), channels, out, offset);
+        Pixels.write(skipBroken ? firstWhole(index) : whole(index), channels, out, offset);
+    }
+
+    private BufferedImage whole(int index) throws IOException {
+        try {
+            return crop(index);
+        } catch (FormatException e) {
+            throw new FormatException(e, "repair or remove it, or go on without such pictures: --on-broken skip");
+        }
     }
 
     /** The picture, or the next of its class that can be read: like everything here a function of the index and the files. */

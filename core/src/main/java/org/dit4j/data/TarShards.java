@@ -239,7 +239,8 @@ public final class TarShards implements Dataset {
     }
 
     private static String shown(Path file, String name) {
-        return file.resolve(name).toString();
+        // text, not a path: a name from an archive may be none in this file system
+        return file + file.getFileSystem().getSeparator() + name;
     }
 
     @Override
@@ -289,17 +290,18 @@ public final class TarShards implements Dataset {
 
     @Override
     public String describe() {
-        return "%s: %d pictures in %d tar file%s, %d classes, cropped to %d×%d %s%s"
-                .formatted(
-                        path,
-                        size(),
-                        files.size(),
-                        files.size() == 1 ? "" : "s",
-                        classNames.size(),
-                        height(),
-                        width(),
-                        channels() == 1 ? "grey" : "RGB",
-                        passedOver == 0 ? "" : "; other entries left out: " + passedOver);
+        return String.format(
+                Locale.ROOT,
+                "%s: %d pictures in %d tar file%s, %d classes, cropped to %d×%d %s%s",
+                path,
+                size(),
+                files.size(),
+                files.size() == 1 ? "" : "s",
+                classNames.size(),
+                height(),
+                width(),
+                channels() == 1 ? "grey" : "RGB",
+                passedOver == 0 ? "" : "; other entries left out: " + passedOver);
     }
 
     @Override

@@ -28,6 +28,11 @@ public class FormatException extends IOException {
         super(printable(name + ": " + problem), cause);
     }
 
+    /** Another one, with what to do. */
+    public FormatException(FormatException cause, String advice) {
+        super(cause.getMessage() + "; " + advice, cause);
+    }
+
     /** Names inside a hostile file may be long, or made to confuse a terminal. */
     private static String printable(String message) {
         String shown = message.length() > MAX_LENGTH ? message.substring(0, MAX_LENGTH) + "…" : message;

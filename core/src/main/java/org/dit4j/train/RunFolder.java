@@ -10,6 +10,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -45,7 +46,7 @@ public record RunFolder(Path path) {
         Files.createDirectory(fresh.samples());
         AtomicFile.write(fresh.path.resolve(IDENTITY), identity.toJson());
         for (int number = next(results); ; number++) {
-            Path path = results.resolve(String.format("%03d-%s", number, name.replace('/', '-')));
+            Path path = results.resolve(String.format(Locale.ROOT, "%03d-%s", number, name.replace('/', '-')));
             try {
                 Files.move(fresh.path, path, StandardCopyOption.ATOMIC_MOVE); // fails if another process was faster
             } catch (FileAlreadyExistsException | DirectoryNotEmptyException e) {
@@ -186,7 +187,7 @@ public record RunFolder(Path path) {
 
     /** The grid that was drawn after a step. */
     public Path samples(long step) {
-        return samples().resolve(String.format("step-%07d.png", step));
+        return samples().resolve(String.format(Locale.ROOT, "step-%07d.png", step));
     }
 
     /** The log, in the published format. */

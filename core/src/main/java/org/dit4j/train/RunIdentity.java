@@ -12,6 +12,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.dit4j.data.Dataset;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.Sha256;
@@ -23,6 +26,7 @@ import org.dit4j.io.Sha256;
  */
 public record RunIdentity(Map<String, String> values) {
     private static final String DIGEST = "digest", IN_STATE = "identity";
+    private static final Pattern RECORD = Pattern.compile("(\\w+)\\[([^\\[\\]]*)\\]");
     private static final TypeReference<Map<String, String>> STRINGS = new TypeReference<>() {};
 
     public RunIdentity {
@@ -85,8 +89,23 @@ public record RunIdentity(Map<String, String> values) {
         all.putAll(values);
         return all.keySet().stream()
                 .filter(name -> !String.valueOf(values.get(name)).equals(other.values.get(name)))
-                .map(name -> name + ": " + values.get(name) + ", was " + other.values.get(name))
+                .map(name -> name + ": " + difference(values.get(name), other.values.get(name)))
                 .toList();
+    }
+
+    /** Of two records only the components that differ: {@code depth=2, was depth=1}. */
+    private static String difference(String now, String was) {
+        Matcher one = RECORD.matcher(String.valueOf(now)), other = RECORD.matcher(String.valueOf(was));
+        if (!one.matches() || !other.matches() || !one.group(1).equals(other.group(1))) return now + ", was " + was;
+        List<String> ones = List.of(one.group(2).split(", ")),
+                others = List.of(other.group(2).split(", "));
+        return without(ones, others) + ", was " + without(others, ones);
+    }
+
+    private static String without(List<String> components, List<String> same) {
+        return components.stream()
+                .filter(component -> !same.contains(component))
+                .collect(Collectors.joining(", "));
     }
 
     /** Of {@link #toJson}. */

@@ -195,15 +195,17 @@ final class Snapshot implements AutoCloseable {
 
     private static void copy(Path file, String prefix, Map<String, Tensor> into) throws IOException {
         List<String> keys = into.keySet().stream().map(name -> prefix + name).toList();
-        Map<String, Tensor> read = Safetensors.read(file, keys);
-        for (Map.Entry<String, Tensor> named : into.entrySet()) {
-            Tensor source = read.get(prefix + named.getKey()), target = named.getValue();
-            if (!Arrays.equals(source.shape(), target.shape()) || Tensors.dtype(source) != Tensors.dtype(target))
-                throw new FormatException(
-                        file,
-                        prefix + named.getKey() + " is " + Tensors.shape(source) + ", the model needs "
-                                + Tensors.shape(target));
-            target.copy_(source);
+        try (TensorScope scope = new TensorScope()) { // what was read goes before the next is: each may be gigabytes
+            Map<String, Tensor> read = Safetensors.read(file, keys);
+            for (Map.Entry<String, Tensor> named : into.entrySet()) {
+                Tensor source = read.get(prefix + named.getKey()), target = named.getValue();
+                if (!Arrays.equals(source.shape(), target.shape()) || Tensors.dtype(source) != Tensors.dtype(target))
+                    throw new FormatException(
+                            file,
+                            prefix + named.getKey() + " is " + Tensors.shape(source) + ", the model needs "
+                                    + Tensors.shape(target));
+                target.copy_(source);
+            }
         }
     }
 

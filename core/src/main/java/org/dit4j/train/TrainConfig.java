@@ -46,7 +46,9 @@ public record TrainConfig(
                         + microBatchSize);
         require(weightDecay >= 0, "weight decay " + weightDecay + " is negative");
         require(clipNorm >= 0, "clip norm " + clipNorm + " is negative; 0 is no clipping");
-        require(numWorkers >= 0, "number of workers " + numWorkers + " is negative; 0 reads on the training thread");
+        require(
+                numWorkers >= 0 && numWorkers <= 256,
+                "number of workers " + numWorkers + " is outside 0 … 256; 0 reads on the training thread");
     }
 
     /** The published recipe: batch 256, AdamW at 1e-4 without weight decay, EMA 0.9999, random flips, float32. */

@@ -3,6 +3,7 @@ package org.dit4j.train;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.Map;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -133,6 +134,14 @@ public final class Trainer implements AutoCloseable {
                     model.inChannels(),
                     model.inputHeight(),
                     model.inputWidth()));
+        long values = (long) model.inChannels() * model.inputHeight() * model.inputWidth() * config.microBatchSize();
+        if (values > Integer.MAX_VALUE)
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "a micro-batch of %,d images has %,d values, and %,d are the most; take a smaller one",
+                    config.microBatchSize(),
+                    values,
+                    Integer.MAX_VALUE));
         if (model.numClasses() > 0 && dataset.classNames().size() > model.numClasses())
             throw new IllegalArgumentException(
                     "the data have " + dataset.classNames().size() + " classes, the model " + model.numClasses()

@@ -321,6 +321,20 @@ class CheckpointsTest {
     }
 
     @Test
+    void anErrorHasAtMostFiveLinesAndATypoInAPathIsNoNameOfTheHub() throws IOException {
+        HubCache hub = new HubCache(folder.resolve("hub"));
+        for (String name : List.of(HUB_NAME, "facebook/DiT-XL-2-512", "stabilityai/sd-vae-ft-mse")) {
+            String message = assertThrows(NoSuchFileException.class, () -> hub.resolve(Path.of(name)))
+                    .getMessage();
+            assertTrue(message.lines().count() <= 5, message);
+        }
+        // the folder of this module's sources is there
+        assertRefused("give a run folder", NoSuchFileException.class, () -> hub.resolve(Path.of("src/mian")));
+        Files.createDirectories(folder.resolve("hub/models--src--mian"));
+        assertRefused("hf download src/mian", NoSuchFileException.class, () -> hub.resolve(Path.of("src/mian")));
+    }
+
+    @Test
     void aCommitThatLeadsElsewhereIsRefused() throws IOException {
         Files.createDirectories(folder.resolve("models--a--b/refs"));
         Files.writeString(folder.resolve("models--a--b/refs/main"), "../../../../etc");

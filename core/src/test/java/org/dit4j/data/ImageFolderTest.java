@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
@@ -26,6 +27,8 @@ import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 class ImageFolderTest {
@@ -192,7 +195,7 @@ class ImageFolderTest {
         assertSays(refused(eight), "Lime", "without a PNG or JPEG picture");
         Files.delete(root.resolve("Lime"));
         picture("top.png", 1);
-        assertSays(refused(eight), "top.png", "lies in 0");
+        assertSays(refused(eight), "top.png", "lies right in " + root, root + "/CLASS/top.png");
         assertThrows(NoSuchFileException.class, () -> ImageFolder.open(root.resolve("nowhere"), eight));
         assertSays(
                 assertThrows(FormatException.class, () -> ImageFolder.open(root.resolve("top.png"), eight)),
@@ -260,6 +263,52 @@ class ImageFolderTest {
         assertThrows(NoSuchFileException.class, () -> ImageFolder.open(zip.resolve("val"), eight));
         Files.write(zip, Arrays.copyOf(Files.readAllBytes(zip), 100));
         assertSays(assertThrows(FormatException.class, () -> ImageFolder.open(zip, eight)), "set.zip", "zip file");
+    }
+
+    @Test
+    void aClassWhoseNameIsUnreadableIsRefused() throws IOException {
+        picture("good/1.png", 1);
+        Path zip = root.resolve("set.zip");
+        zip(zip, root.resolve("good/1.png"), "caf\uFFFD/1.png"); // as a name looks that the locale has no letters for
+        assertSays(
+                assertThrows(FormatException.class, () -> ImageFolder.open(zip, eight)), "set.zip", "LC_ALL=C.UTF-8");
+    }
+
+    /** As containers and services run, which have no locale. */
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void namesInArchivesAreReadWithoutALocale() throws Exception {
+        Path file = picture("plain/1.png", 0x010203), zip = root.resolve("set.zip");
+        zip(zip, file, "\u732b/1.png", "\u72d7/1.png");
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                ImageFolderTest.class.getName(),
+                zip.toString());
+        builder.environment().put("LC_ALL", "C");
+        Process process = builder.redirectErrorStream(true).start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertEquals(0, process.waitFor(), said);
+    }
+
+    /** Reads all pictures of two classes. */
+    public static void main(String[] args) throws IOException {
+        try (ImageFolder dataset = ImageFolder.open(Path.of(args[0]), ImageFolderConfig.of(8))) {
+            assertEquals(2, dataset.classNames().size());
+            for (long item = 0; item < dataset.size(); item++) pixels(dataset, item);
+        }
+    }
+
+    private static void zip(Path zip, Path file, String... names) throws IOException {
+        try (FileSystem archive =
+                FileSystems.newFileSystem(URI.create("jar:" + zip.toUri()), Map.of("create", "true"))) {
+            for (String name : names) {
+                Files.createDirectories(archive.getPath(name).getParent());
+                Files.copy(file, archive.getPath(name));
+            }
+        }
     }
 
     @Test

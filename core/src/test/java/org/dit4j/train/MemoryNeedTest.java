@@ -7,8 +7,10 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Glyphs;
@@ -86,10 +88,13 @@ class MemoryNeedTest {
             new Case(DiTBlock.Kind.ADALN_ZERO, true, false),
             new Case(DiTBlock.Kind.ADALN_ZERO, false, true));
 
-    /** In a process that gives memory back when it is freed, by how much the most that it had grows for each image more in a step. */
+    /**
+     * In a process that gives memory back when it is freed: by how much the most that it had grows for each image more in a step, and how
+     * much more going back to a checkpoint takes.
+     */
     @Test
     @EnabledOnOs(OS.LINUX)
-    void activationsGrowAsCounted() throws Exception {
+    void activationsGrowAsCountedAndGoingBackTakesOneBufferMore() throws Exception {
         ProcessBuilder builder = new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:TieredStopAtLevel=1",
@@ -110,15 +115,18 @@ class MemoryNeedTest {
             double ratio = Double.parseDouble(lines.get(i)) / counted;
             assertEquals(1, ratio, TOLERANCE, CASES.get(i) + " of " + counted + " bytes: " + said);
         }
+        // of the four that a checkpoint has
+        assertEquals(1, Double.parseDouble(lines.get(CASES.size())), 0.5, said);
     }
 
-    /** Prints the growth of each case in bytes. */
+    /** Prints the growth of each case in bytes, and what going back takes. */
     public static void main(String[] args) throws IOException {
         peak(CASES.get(0).config(MANY)); // fills the pools and caches that stay
         for (Case one : CASES) {
             long few = peak(one.config(FEW));
             System.out.println(peak(one.config(MANY)) - few);
         }
+        System.out.println(buffersToGoBack());
     }
 
     /** Bytes, of the second of two steps. */
@@ -128,9 +136,36 @@ class MemoryNeedTest {
             Files.writeString(Path.of("/proc/self/clear_refs"), "5"); // forgets the most there was
             trainer.step();
             trainer.drainMeanLoss();
-            for (String line : Files.readAllLines(Path.of("/proc/self/status")))
-                if (line.startsWith("VmHWM:")) return 1024 * Long.parseLong(line.replaceAll("\\D", ""));
-            throw new IOException("the kernel does not say the most memory there was");
+            return status("VmHWM:");
         }
+    }
+
+    /** How many times the size of a flat buffer going back to a checkpoint takes for a moment. */
+    private static double buffersToGoBack() throws IOException {
+        DiTConfig model = model(DiTBlock.Kind.ADALN_ZERO).withTrunk(256, 4, 4);
+        Path folder = Files.createTempDirectory("going-back");
+        Glyphs data = new Glyphs(1, 16);
+        try (Trainer trainer = new Trainer(config(model, 1, false, false), GaussianDiffusion.published(), data);
+                Snapshot snapshot = new Snapshot(trainer, data)) {
+            trainer.step();
+            snapshot.take(Map.of());
+            Path saved = snapshot.save(folder, new TrainState.Retention(1, 0));
+            trainer.rollBack(saved); // fills the pools that stay
+            Files.writeString(Path.of("/proc/self/clear_refs"), "5");
+            long before = status("VmRSS:");
+            trainer.rollBack(saved);
+            return (double) (status("VmHWM:") - before)
+                    / trainer.parameters().values().nbytes();
+        } finally {
+            try (Stream<Path> all = Files.walk(folder)) {
+                for (Path path : all.sorted(Comparator.reverseOrder()).toList()) Files.delete(path);
+            }
+        }
+    }
+
+    private static long status(String key) throws IOException {
+        for (String line : Files.readAllLines(Path.of("/proc/self/status")))
+            if (line.startsWith(key)) return 1024 * Long.parseLong(line.replaceAll("\\D", ""));
+        throw new IOException("the kernel does not say " + key);
     }
 }

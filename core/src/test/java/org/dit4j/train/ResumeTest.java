@@ -16,6 +16,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
@@ -52,6 +53,22 @@ class ResumeTest {
         stopped.numWorkers = 2;
         TinyRun.assertSame(expected, stopped.train());
         assertEquals(6 + 1, TinyRun.metrics(expected).size(), "every third of 20 steps, and the last");
+    }
+
+    @Test
+    void aRunGoesOnInALocaleWithOtherDigits() throws IOException {
+        RunFolder expected = run("whole").train();
+        TinyRun stopped = run("stopped");
+        Locale before = Locale.getDefault();
+        try {
+            Locale.setDefault(Locale.forLanguageTag("ar-EG"));
+            stopped.trainAndStopAt(6);
+            stopped.trainAndStopAt(10);
+        } finally {
+            Locale.setDefault(before);
+        }
+        TinyRun.assertSame(expected, stopped.train());
+        assertEquals(List.of("000-tiny"), TinyRun.names(stopped.results));
     }
 
     @Test
