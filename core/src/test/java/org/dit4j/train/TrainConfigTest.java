@@ -51,7 +51,7 @@ class TrainConfigTest {
                 "1 | 8 | 8 | -0.1 | 0 | 0 | weight decay -0.1 is negative",
                 "1 | 8 | 8 | NaN | 0 | 0 | weight decay NaN is negative",
                 "1 | 8 | 8 | 0 | -1 | 0 | clip norm -1.0 is negative; 0 is no clipping",
-                "1 | 8 | 8 | 0 | 0 | -1 | number of workers -1 is negative; 0 reads on the training thread",
+                "1 | 8 | 8 | 0 | 0 | -1 | number of workers -1 is outside 0 … 256; 0 reads on the training thread",
             })
     void impossibleValuesAreRefused(
             long maxSteps, int globalBatch, int microBatch, double decay, double clip, int workers, String message) {
