@@ -32,7 +32,8 @@ import org.dit4j.train.TrainingRun;
  * @param fits whether there is so much memory, and disk for what stays
  * @param advice what to do if it does not fit; empty if it does
  * @param secondsPerStep null if nothing could be measured
- * @param totalSeconds of all steps, without grids, validation and saving; null if nothing could be measured
+ * @param stepsLeft those after the checkpoint that the run goes on from, else all
+ * @param totalSeconds of those, without grids, validation and saving; null if nothing could be measured
  * @param measured from what
  * @param checkpointBytes of one
  * @param checkpointsKept how many stay at the end
@@ -48,6 +49,7 @@ record Estimate(
         boolean fits,
         String advice,
         Double secondsPerStep,
+        long stepsLeft,
         Double totalSeconds,
         String measured,
         long checkpointBytes,
@@ -60,6 +62,7 @@ record Estimate(
             TrainConfig config,
             GaussianDiffusion diffusion,
             Dataset data,
+            long stepsDone,
             Path results,
             TrainingRun.Cadence cadence,
             Retention retention)
@@ -71,7 +74,8 @@ record Estimate(
         long needed = needed(need, device.is_cuda());
         Optional<Rehearsal> rehearsal = Rehearsal.of(config, diffusion, data, available, BUDGET_SECONDS);
         Double seconds = rehearsal.map(Rehearsal::secondsPerStep).orElse(null);
-        Double totalSeconds = seconds == null ? null : seconds * config.maxSteps();
+        long stepsLeft = Math.max(0, config.maxSteps() - stepsDone);
+        Double totalSeconds = seconds == null ? null : seconds * stepsLeft;
         long byTime =
                 totalSeconds == null || cadence.ckptSeconds() == 0 ? 0 : (long) (totalSeconds / cadence.ckptSeconds());
         long checkpoint = MemoryNeed.checkpoint(config.model()),
@@ -95,6 +99,7 @@ record Estimate(
                 advice.isEmpty(),
                 advice,
                 seconds,
+                stepsLeft,
                 totalSeconds,
                 rehearsal.map(done -> measured(done, config)).orElse("nothing: not even three of its blocks fit"),
                 checkpoint,
@@ -173,12 +178,13 @@ record Estimate(
                         ? "# time: unknown, measured on " + measured + "\n"
                         : String.format(
                                 Locale.ROOT,
-                                "# time: %s a step (%s); %s in all, without grids, validation and saving%n",
+                                "# time: %s a step (%s); %s for %,d steps to come, without grids, validation and saving%n",
                                 secondsPerStep < 10
                                         ? String.format(Locale.ROOT, "%.3f s", secondsPerStep)
                                         : String.format(Locale.ROOT, "%.0f s", secondsPerStep),
                                 measured,
-                                Progress.time((long) (totalSeconds * 1e9))));
+                                Progress.time((long) (totalSeconds * 1e9)),
+                                stepsLeft));
         text.append("# disk: " + bytes(checkpointBytes) + " a checkpoint, " + checkpointsKept + " kept; "
                 + bytes(diskNeeded) + " with the one being written, " + bytes(diskFree) + " are free\n");
         if (!fits) text.append("# DOES NOT FIT: " + advice + "\n");

@@ -32,6 +32,7 @@ import org.dit4j.report.Progress;
 import org.dit4j.report.TensorBoard;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
+import org.dit4j.train.InitialState;
 import org.dit4j.train.LatentEncoder;
 import org.dit4j.train.Origin;
 import org.dit4j.train.RunFolder;
@@ -137,6 +138,7 @@ final class Training implements AutoCloseable {
                 config,
                 flags.model.diffusion(),
                 trained,
+                stepsDone(),
                 flags.output.resultsDir,
                 flags.output.cadence(),
                 flags.output.safety().retention());
@@ -173,14 +175,24 @@ final class Training implements AutoCloseable {
         return Failure.as(ExitCode.USAGE, () -> flags.output.find(identity));
     }
 
+    /** How many steps lie behind what the run would go on or begin with. */
+    private long stepsDone() throws IOException {
+        Optional<RunFolder> begun = begun();
+        return begun.isEmpty()
+                ? initialState().steps()
+                : TrainState.latest(begun.get().checkpoints())
+                        .map(RunSummary::step)
+                        .orElse(0L);
+    }
+
     /** What a run that has not begun would begin with, checked; one line each, none for fresh weights. */
     private List<String> origin() {
+        return initialState().notes();
+    }
+
+    private InitialState initialState() {
         return Failure.as(
-                ExitCode.CHECKPOINT,
-                () -> flags.output
-                        .origin()
-                        .open(config, flags.model.diffusion(), trained)
-                        .notes());
+                ExitCode.CHECKPOINT, () -> flags.output.origin().open(config, flags.model.diffusion(), trained));
     }
 
     /** What the run would go on or begin with, as comments; nothing for a new one from fresh weights. */

@@ -59,6 +59,9 @@ class ContinueTest {
         Path run = results.resolve("000-DiT-16x1-4");
         assertEquals(5, newestStep(run));
 
+        CommandRun longer = train("--max-steps=1005", "--dry-run");
+        assertTrue(longer.out().contains(" for 1,000 steps to come, "), longer.out() + longer.err());
+
         assertEquals(0, train("--resume=never").exitCode());
         assertEquals(List.of("000-DiT-16x1-4", "001-DiT-16x1-4"), names(results));
         CommandRun named = train("--resume=" + run, "--max-steps=6", "--learning-rate=1e-5");

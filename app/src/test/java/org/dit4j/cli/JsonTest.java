@@ -116,6 +116,7 @@ class JsonTest {
         assertTrue(estimate.path("fits").asBoolean(), estimate.toString());
         double seconds = estimate.path("secondsPerStep").asDouble();
         assertTrue(seconds > 0);
+        assertEquals(3, estimate.path("stepsLeft").asInt());
         assertEquals(3 * seconds, estimate.path("totalSeconds").asDouble(), 1e-9);
         assertTrue(estimate.path("measured").asText().matches("the median of \\d+ steps"), estimate.toString());
         assertFalse(Files.exists(results.resolve("runs")), "no folder is made");
