@@ -9,6 +9,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.util.concurrent.Callable;
 import org.dit4j.train.DivergedException;
+import org.dit4j.train.SaveException;
 
 /** A command that cannot go on: the exit code, and a message for the person at the terminal. The one place that maps exceptions to both. */
 final class Failure extends RuntimeException {
@@ -59,6 +60,8 @@ final class Failure extends RuntimeException {
         }
         if (thrown instanceof Failure failure) return failure;
         if (thrown instanceof IllegalArgumentException) return new Failure(ExitCode.USAGE, text(thrown), thrown);
+        if (thrown instanceof SaveException)
+            return new Failure(ExitCode.CHECKPOINT, "no checkpoint was written: " + text(thrown), thrown);
         if (thrown instanceof DivergedException) return new Failure(ExitCode.DIVERGED, text(thrown), thrown);
         if (thrown instanceof IOException || thrown instanceof UncheckedIOException)
             return new Failure(ExitCode.DATA, text(thrown), thrown);

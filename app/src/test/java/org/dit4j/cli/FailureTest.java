@@ -16,6 +16,7 @@ import org.dit4j.io.FormatException;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.train.DivergedException;
+import org.dit4j.train.SaveException;
 import org.junit.jupiter.api.Test;
 
 class FailureTest {
@@ -30,6 +31,19 @@ class FailureTest {
         assertFailure(ExitCode.USAGE, "epochs is 0", new IllegalArgumentException("epochs is 0"));
         assertFailure(ExitCode.DATA, "a.idx: cut short", new FormatException(Path.of("a.idx"), "cut short"));
         assertFailure(ExitCode.DATA, "a.idx: cut short", new UncheckedIOException(new IOException("a.idx: cut short")));
+    }
+
+    @Test
+    void aCheckpointThatCannotBeWrittenIsNoBadDatum() {
+        assertFailure(
+                ExitCode.CHECKPOINT,
+                "no checkpoint was written: c: permission denied: the checkpoint of step 2 needs 9 bytes, c has 10 free",
+                new SaveException(new IOException(
+                        "c: permission denied: the checkpoint of step 2 needs 9 bytes, c has 10 free")));
+        assertFailure(
+                ExitCode.DISK_FULL,
+                "disk full: No space left on device: c has 0 free\nmake room, or write elsewhere",
+                new SaveException(new IOException("No space left on device: c has 0 free")));
     }
 
     @Test

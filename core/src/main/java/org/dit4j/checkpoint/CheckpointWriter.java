@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -74,7 +75,8 @@ final class CheckpointWriter {
 
     /** What failed, where the message alone may be a path. */
     static String reason(IOException e) {
-        return e.getClass() == IOException.class ? e.getMessage() : e.toString();
+        if (e instanceof AccessDeniedException denied) return denied.getFile() + ": permission denied";
+        return (e.getClass() == IOException.class ? "" : e.getClass().getSimpleName() + ": ") + e.getMessage();
     }
 
     private long freeBytes() throws IOException {

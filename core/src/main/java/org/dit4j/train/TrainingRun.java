@@ -374,7 +374,8 @@ public final class TrainingRun implements AutoCloseable {
     /**
      * Trains to the last step, until the listener ends it, or {@link #stop} does.
      *
-     * @throws IOException if data cannot be read, which leaves a checkpoint, or if what must be written cannot be
+     * @throws SaveException if a checkpoint cannot be written that must be
+     * @throws IOException if data cannot be read, which leaves a checkpoint, or if something else cannot be written that must be
      * @throws DivergedException if losses, gradients or weights are no longer finite and going back did not help
      */
     public Ending run(TrainingListener following) throws IOException {
@@ -575,7 +576,7 @@ public final class TrainingRun implements AutoCloseable {
             if (!(e.getCause() instanceof IOException cause))
                 throw new IllegalStateException("a checkpoint could not be written: " + e.getCause(), e.getCause());
             warn("Saving failed: " + cause.getMessage());
-            if (must || safety.onSaveFailure() == OnSaveFailure.STOP) throw new IOException(cause.getMessage(), cause);
+            if (must || safety.onSaveFailure() == OnSaveFailure.STOP) throw new SaveException(cause);
         }
     }
 

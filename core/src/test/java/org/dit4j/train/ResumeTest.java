@@ -434,7 +434,7 @@ class ResumeTest {
         RunFolder folder = run.folder();
         List<Long> steps = new ArrayList<>();
         if (onFailure == OnSaveFailure.STOP) {
-            assertThrows(IOException.class, () -> run.train(withoutADisk(folder, steps)));
+            assertThrows(SaveException.class, () -> run.train(withoutADisk(folder, steps)));
             assertTrue(steps.get(steps.size() - 1) < 13, "it ended at " + steps);
             return;
         }
@@ -450,7 +450,7 @@ class ResumeTest {
         TinyRun run = run("run");
         run.maxSteps = 8;
         run.safety = new Safety(new TrainState.Retention(9, 0), OnSaveFailure.CONTINUE, 3, 0);
-        assertThrows(IOException.class, () -> run.train(withoutADisk(run.folder(), new ArrayList<>())));
+        assertThrows(SaveException.class, () -> run.train(withoutADisk(run.folder(), new ArrayList<>())));
     }
 
     private long addedStep;
