@@ -72,11 +72,12 @@ final class TrainCommand implements Callable<Integer> {
         PrintWriter err = spec.commandLine().getErr();
         err.println("taking a few steps to measure, some 20 seconds at most");
         err.flush();
-        Estimate estimate = training.estimate();
+        Training.Beginning beginning = training.beginning();
+        Estimate estimate = training.estimate(beginning);
         if (json) {
-            Map<String, Object> result = training.configuration();
+            Map<String, Object> result = training.configuration(beginning);
             result.put("estimate", estimate);
             out.println(JSON.writeValueAsString(result));
-        } else out.print(training.beginning() + training.describe() + estimate.toComments());
+        } else out.print(beginning.toComments() + training.describe() + estimate.toComments());
     }
 }

@@ -121,24 +121,24 @@ final class Training implements AutoCloseable {
     }
 
     /** What {@code --dry-run --json} says of the configuration. */
-    Map<String, Object> configuration() throws IOException {
+    Map<String, Object> configuration(Beginning beginning) {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("data", trained.describe());
         values.put("validation", validated.map(on -> on.data().describe()).orElse(null));
         values.put("model", ModelFlags.describe(config.model()));
         values.put("parameters", config.model().parameters());
-        values.put("begins", beginning().lines().map(line -> line.substring(2)).toList());
+        values.put("begins", beginning.lines());
         values.put("config", settings.json());
         return values;
     }
 
     /** What the run will need, from a few steps that are taken and forgotten. */
-    Estimate estimate() throws IOException {
+    Estimate estimate(Beginning beginning) throws IOException {
         return Estimate.of(
                 config,
                 flags.model.diffusion(),
                 trained,
-                stepsDone(),
+                beginning.steps(),
                 flags.output.resultsDir,
                 flags.output.cadence(),
                 flags.output.safety().retention());
@@ -175,39 +175,40 @@ final class Training implements AutoCloseable {
         return Failure.as(ExitCode.USAGE, () -> flags.output.find(identity));
     }
 
-    /** How many steps lie behind what the run would go on or begin with. */
-    private long stepsDone() throws IOException {
-        Optional<RunFolder> begun = begun();
-        return begun.isEmpty()
-                ? initialState().steps()
-                : TrainState.latest(begun.get().checkpoints())
-                        .map(RunSummary::step)
-                        .orElse(0L);
-    }
-
-    /** What a run that has not begun would begin with, checked; one line each, none for fresh weights. */
-    private List<String> origin() {
-        return initialState().notes();
-    }
-
+    /** What a run that has not begun would begin with, checked. */
     private InitialState initialState() {
         return Failure.as(
                 ExitCode.CHECKPOINT, () -> flags.output.origin().open(config, flags.model.diffusion(), trained));
     }
 
-    /** What the run would go on or begin with, as comments; nothing for a new one from fresh weights. */
-    String beginning() throws IOException {
+    /**
+     * What a run would go on or begin with.
+     *
+     * @param lines for people; none for a new one from fresh weights
+     * @param steps that lie behind it
+     */
+    record Beginning(List<String> lines, long steps) {
+        String toComments() {
+            return lines.stream().map(line -> "# " + line + "\n").collect(Collectors.joining());
+        }
+    }
+
+    /** Looks for the run that the flags mean, and reads what describes it or, if it has not begun, its origin. */
+    Beginning beginning() throws IOException {
         Optional<RunFolder> begun = begun();
-        if (begun.isEmpty())
-            return origin().stream().map(line -> "# " + line + "\n").collect(Collectors.joining());
+        if (begun.isEmpty()) {
+            InitialState state = initialState();
+            return new Beginning(state.notes(), state.steps());
+        }
         Optional<Path> checkpoint = TrainState.latest(begun.get().checkpoints());
-        return "# goes on with "
-                + (checkpoint.isPresent() ? checkpoint.get() : begun.get().path()) + "\n";
+        return new Beginning(
+                List.of("goes on with " + checkpoint.orElse(begun.get().path())),
+                checkpoint.map(RunSummary::step).orElse(0L));
     }
 
     /** A folder for a run that has not begun, once it is sure that it can. */
     private RunFolder create() {
-        origin();
+        initialState();
         RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), trained);
         RunIdentity whole = Failure.as(ExitCode.CHECKPOINT, () -> identity.begunWith(flags.output.origin()));
         return Failure.as(ExitCode.USAGE, () -> flags.output.create(flags.model.name(config.model()), whole));
