@@ -71,7 +71,7 @@ record Estimate(
         Machine machine = Machine.read();
         MemoryNeed need = MemoryNeed.of(config);
         long available = device.is_cuda() ? DeviceLoad.cudaMemoryFree(device) : machine.availableMemory();
-        long needed = needed(need, device.is_cuda());
+        long needed = need.inMemoryOf(device);
         Optional<Rehearsal> rehearsal = Rehearsal.of(config, diffusion, data, available, BUDGET_SECONDS);
         Double seconds = rehearsal.map(Rehearsal::secondsPerStep).orElse(null);
         long stepsLeft = Math.max(0, config.maxSteps() - stepsDone);
@@ -83,7 +83,7 @@ record Estimate(
         long disk = checkpoint * (kept + 1),
                 diskFree = Files.getFileStore(Machine.existing(results)).getUsableSpace();
         String advice = needed > available
-                ? memoryAdvice(config, available, device.is_cuda())
+                ? memoryAdvice(config, available, device)
                 : device.is_cuda() && need.copy() > machine.availableMemory()
                         ? "the machine's memory is too small for the copy from which checkpoints are written: "
                                 + bytes(need.copy())
@@ -113,15 +113,13 @@ record Estimate(
      * system ends the process that has taken too much of its memory, without a word.
      */
     static Optional<String> memoryWarning(TrainConfig config) {
-        if (Backend.device(config.device()).is_cuda()) return Optional.empty();
-        long available = Machine.read().availableMemory(), needed = needed(MemoryNeed.of(config), false);
+        Device device = Backend.device(config.device());
+        if (device.is_cuda()) return Optional.empty();
+        long available = Machine.read().availableMemory(),
+                needed = MemoryNeed.of(config).inMemoryOf(device);
         if (needed <= available) return Optional.empty();
         return Optional.of("WARN this run needs " + bytes(needed) + " of memory, " + bytes(available)
-                + " are available, and the system may end it: " + memoryAdvice(config, available, false));
-    }
-
-    private static long needed(MemoryNeed need, boolean cuda) {
-        return need.onDevice() + (cuda ? 0 : need.copy());
+                + " are available, and the system may end it: " + memoryAdvice(config, available, device));
     }
 
     /** At most; {@code byTime} are those that are written because the last is old. */
@@ -137,11 +135,12 @@ record Estimate(
     }
 
     /** The cheapest change with which it fits. */
-    private static String memoryAdvice(TrainConfig config, long available, boolean cuda) {
+    private static String memoryAdvice(TrainConfig config, long available, Device device) {
         for (boolean recompute : new boolean[] {config.recompute(), true}) {
             int micro = IntStream.rangeClosed(1, config.microBatchSize())
                     .filter(images -> config.globalBatchSize() % images == 0)
-                    .filter(images -> needed(MemoryNeed.of(with(config, images, recompute)), cuda) <= available)
+                    .filter(images ->
+                            MemoryNeed.of(with(config, images, recompute)).inMemoryOf(device) <= available)
                     .max()
                     .orElse(0);
             if (micro > 0)
@@ -150,7 +149,7 @@ record Estimate(
                         + ", which trains the same" + (config.bf16() ? "" : "; --precision bf16 needs less too");
         }
         return "the weights and the optimiser alone need "
-                + bytes(needed(MemoryNeed.of(with(config, 1, true)), cuda))
+                + bytes(MemoryNeed.of(with(config, 1, true)).inMemoryOf(device))
                 + ": take a smaller model (--model, --hidden-size, --depth), or more memory";
     }
 

@@ -1,5 +1,6 @@
 package org.dit4j.train;
 
+import org.bytedeco.pytorch.Device;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 
@@ -34,6 +35,11 @@ public record MemoryNeed(long state, long copy, long activations) {
     /** Bytes on the device. */
     public long onDevice() {
         return state + activations;
+    }
+
+    /** Bytes in the device's memory; where the device is the processor, that has the copy too. */
+    public long inMemoryOf(Device device) {
+        return onDevice() + (device.is_cuda() ? 0 : copy);
     }
 
     /** The size of a checkpoint: weights and average with their positions, and two moments. */

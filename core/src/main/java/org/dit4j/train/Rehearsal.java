@@ -49,8 +49,7 @@ public record Rehearsal(double secondsPerStep, int wholeSteps, int blocks, int i
     }
 
     private static boolean fits(TrainConfig config, long freeBytes) {
-        MemoryNeed need = MemoryNeed.of(config);
-        return need.onDevice() + (Backend.device(config.device()).is_cuda() ? 0 : need.copy()) < freeBytes;
+        return MemoryNeed.of(config).inMemoryOf(Backend.device(config.device())) < freeBytes;
     }
 
     /** From one and {@code blocks} blocks, half of the images and all: what is constant, by image, by block, and by both. */
