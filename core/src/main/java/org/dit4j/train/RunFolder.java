@@ -1,5 +1,6 @@
 package org.dit4j.train;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import java.io.IOException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
@@ -162,7 +163,12 @@ public record RunFolder(Path path) {
 
     private Optional<RunIdentity> saved() throws IOException {
         Optional<Path> checkpoint = TrainState.latest(checkpoints());
-        return checkpoint.isEmpty() ? Optional.empty() : RunIdentity.ofState(TrainState.state(checkpoint.get()));
+        if (checkpoint.isEmpty()) return Optional.empty();
+        try {
+            return RunIdentity.ofState(TrainState.state(checkpoint.get()));
+        } catch (JsonProcessingException e) { // damaged too
+            return Optional.empty();
+        }
     }
 
     /** Makes again what the folder should say and have, where somebody took it away. Only for who alone writes there. */

@@ -126,8 +126,12 @@ public record RunIdentity(Map<String, String> values) {
     static Optional<RunIdentity> ofState(JsonNode state) {
         JsonNode values = state.path(IN_STATE);
         if (!values.isObject()) return Optional.empty();
-        RunIdentity identity = new RunIdentity(new ObjectMapper().convertValue(values, STRINGS));
-        return identity.digest().equals(state.path(DIGEST).asText()) ? Optional.of(identity) : Optional.empty();
+        try {
+            RunIdentity identity = new RunIdentity(new ObjectMapper().convertValue(values, STRINGS));
+            return identity.digest().equals(state.path(DIGEST).asText()) ? Optional.of(identity) : Optional.empty();
+        } catch (IllegalArgumentException e) { // not of strings
+            return Optional.empty();
+        }
     }
 
     /** What {@link #ofState} reads. */

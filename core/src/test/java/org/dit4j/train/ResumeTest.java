@@ -279,6 +279,25 @@ class ResumeTest {
     }
 
     @Test
+    void aRunOfWhichNothingCanBeReadStandsInNobodysWay() throws IOException {
+        TinyRun run = run("run");
+        RunFolder folder = run.train();
+        Files.writeString(folder.path().resolve("run.json"), "{");
+        Path state = TrainState.latest(folder.checkpoints()).orElseThrow().resolve("state.json");
+        String whole = Files.readString(state);
+        // of the same size, or an older checkpoint is asked
+        for (String damaged :
+                List.of(whole.replaceFirst("\\{", "?"), whole.replaceFirst("(\"seed\" *: *)\"\\d\"", "$1[ ]"))) {
+            Files.writeString(state, damaged);
+            assertEquals(Optional.empty(), RunFolder.find(run.results, identity(run)), damaged);
+        }
+    }
+
+    private static RunIdentity identity(TinyRun run) {
+        return RunIdentity.of(run.config(), GaussianDiffusion.published(), run.data);
+    }
+
+    @Test
     void aDamagedRunWithoutCheckpointsStandsInNobodysWay() throws IOException {
         TinyRun run = run("run");
         Path damaged = run.folder().path().resolve("run.json");
