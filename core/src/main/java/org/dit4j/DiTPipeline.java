@@ -21,7 +21,8 @@ import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.diffusion.Condition;
-import org.dit4j.diffusion.DdimSchedule;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.FormatException;
@@ -34,7 +35,6 @@ import org.dit4j.sample.Solvers;
 import org.dit4j.sample.StepListener;
 import org.dit4j.sample.StepNoise;
 import org.dit4j.sample.TorchNoise;
-import org.dit4j.torch.Autocast;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
@@ -42,6 +42,8 @@ import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
+import org.dit4j.torch.Precision;
+import org.dit4j.model.Trunk;
 
 /**
  * A trained model that draws pictures. Any number of threads may ask it at once; each gets the pictures that it would get alone. Close it
@@ -54,16 +56,8 @@ public final class DiTPipeline implements AutoCloseable {
     /** How many latents are decoded at once: an autoencoder's activations are far larger than the network's. */
     private static final int DECODED_AT_ONCE = 8;
 
-    /** What the network computes in. */
-    public enum Precision {
-        FP32,
-        /** Weights in float32, matrix products in bfloat16. */
-        AUTOCAST,
-        /** Weights and all in bfloat16. */
-        BF16
-    }
-
     private final DiT network;
+    private final Trunk trunk;
     private final boolean owned;
     private final GaussianDiffusion diffusion;
     private final DiTCheckpoint.Description description;
@@ -88,6 +82,7 @@ public final class DiTPipeline implements AutoCloseable {
             UnaryOperator<Tensor> decoder,
             int downsampling) {
         this.network = network;
+        trunk = Trunk.of(network, precision, false, device.type().intern());
         this.owned = owned;
         this.diffusion = diffusion;
         this.description = description;
@@ -136,7 +131,7 @@ public final class DiTPipeline implements AutoCloseable {
         Device chosen = Backend.device(device);
         DiTWeights weights = Checkpoints.open(path, options);
         DiTCheckpoint.Description description = weights.description();
-        GaussianDiffusion diffusion = diffusion(path, description);
+        GaussianDiffusion diffusion = GaussianDiffusion.of(description.diffusion());
         Optional<Path> vae = options.vae().isPresent() ? options.vae() : weights.vae();
         LatentCodec codec = vae.isPresent() ? Checkpoints.openVae(vae.get()) : null;
         DiT network = null;
@@ -144,7 +139,7 @@ public final class DiTPipeline implements AutoCloseable {
             network = weights.open();
             try (TensorScope scope = new TensorScope()) {
                 network.to(chosen, false);
-                if (precision == Precision.BF16) network.to(ScalarType.BFloat16, false);
+                if (precision.weights() != ScalarType.Float) network.to(precision.weights(), false);
             }
             DiTPipeline opened =
                     new DiTPipeline(network, true, diffusion, description, chosen, precision, codec, null, 1);
@@ -156,41 +151,19 @@ public final class DiTPipeline implements AutoCloseable {
         }
     }
 
-    private static GaussianDiffusion diffusion(Path path, DiTCheckpoint.Description description)
-            throws FormatException {
-        boolean learnSigma = description.model().learnSigma();
-        if (description.profile() == Profile.DIFFUSERS)
-            return description.schedule().diffusion(learnSigma);
-        if (!description.schedule().equals(DdimSchedule.PUBLISHED))
-            throw new IllegalArgumentException(path + " has a noise schedule of its own (" + description.schedule()
-                    + "), which the published code has not; open it with the diffusers profile");
-        GaussianDiffusion diffusion;
-        try {
-            diffusion = GaussianDiffusion.parse(description.diffusion());
-        } catch (IllegalArgumentException e) {
-            throw new FormatException(path, e.getMessage(), e);
-        }
-        if (diffusion.variance().isLearned() != learnSigma)
-            throw new FormatException(
-                    path,
-                    "says that its diffusion is \"" + description.diffusion() + "\", but its model predicts "
-                            + (learnSigma ? "a" : "no") + " variance");
-        return diffusion;
-    }
-
     /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
-    public static DiTPipeline of(DiT network, GaussianDiffusion diffusion, List<String> classNames, String device) {
+    public static DiTPipeline of(DiT network, DiffusionConfig diffusion, List<String> classNames, String device) {
         DiTCheckpoint.Description description = new DiTCheckpoint.Description(
                 network.config(),
                 classNames,
-                "",
+                diffusion,
                 "",
                 network.profile(),
-                DdimSchedule.PUBLISHED,
+                SchedulerConfig.PUBLISHED,
                 Optional.empty(),
                 Optional.empty());
         return new DiTPipeline(
-                network, false, diffusion, description, Backend.device(device), Precision.FP32, null, null, 1);
+                network, false, GaussianDiffusion.of(diffusion), description, Backend.device(device), Precision.FP32, null, null, 1);
     }
 
     /**
@@ -248,8 +221,17 @@ public final class DiTPipeline implements AutoCloseable {
     }
 
     /** The diffusion that the network was trained on. */
-    public GaussianDiffusion diffusion() {
-        return diffusion;
+    public DiffusionConfig diffusion() {
+        return description.diffusion();
+    }
+
+    /**
+     * How many steps a request takes.
+     *
+     * @throws IllegalArgumentException if its steps are not understood
+     */
+    public int numSteps(SampleRequest request) {
+        return spaced(request).numTimesteps();
     }
 
     /** Pixels of a picture for each of the network's, in each direction: those of a latent, or 1. */
@@ -339,7 +321,7 @@ public final class DiTPipeline implements AutoCloseable {
         String steps = request.steps().strip();
         boolean leading = network.profile() == Profile.DIFFUSERS && request.sampler() == SampleRequest.Sampler.DDIM;
         return leading && steps.matches("[0-9]{1,9}")
-                ? diffusion.at(description.schedule().timesteps(Integer.parseInt(steps)))
+                ? diffusion.at(description.scheduler().timesteps(diffusion.numTimesteps(), Integer.parseInt(steps)))
                 : diffusion.spaced(steps);
     }
 
@@ -367,11 +349,7 @@ public final class DiTPipeline implements AutoCloseable {
         return TensorScope.local(() -> {
             Tensor t = torch.full(
                     new long[] {latents.size(0)}, new Scalar((float) timestep), new TensorOptions(latents.device()));
-            if (precision != Precision.AUTOCAST)
-                return network.forward(latents, t, condition.labels()).to(ScalarType.Float);
-            try (Autocast autocast = new Autocast(device.type().intern())) {
-                return network.forward(latents, t, condition.labels()).to(ScalarType.Float);
-            }
+            return trunk.predict(latents, t, condition.labels());
         });
     }
 
@@ -387,7 +365,7 @@ public final class DiTPipeline implements AutoCloseable {
         // pixels lie in [−1, 1]; latents do not
         boolean clip = decoder == null
                 || network.profile() == Profile.DIFFUSERS
-                        && description.schedule().clip();
+                        && description.scheduler().clip();
         if (!request.torchNoise()) {
             Tensor start = Noise.normal(request.seed(), Purpose.SAMPLE_START, 0, indices, channels, height, width);
             StepNoise noise = StepNoise.byIndex(request.seed(), indices);

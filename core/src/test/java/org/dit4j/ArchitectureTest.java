@@ -31,10 +31,12 @@ class ArchitectureTest {
             Map.entry("sample", Set.of("torch", "kernels", "diffusion")),
             Map.entry("data", Set.of("torch", "io")),
             Map.entry("checkpoint", Set.of("torch", "io", "model", "vae", "diffusion")),
+            Map.entry("jobs", Set.of("torch", "io", "data", "vae")),
             Map.entry("eval", Set.of("torch", "io")),
             Map.entry("dist", Set.of("torch")),
+            Map.entry("train", Set.of("torch", "kernels", "io", "model", "diffusion", "data", "checkpoint", "dist")),
             Map.entry(
-                    "train",
+                    "run",
                     Set.of(
                             "torch",
                             "kernels",
@@ -42,10 +44,11 @@ class ArchitectureTest {
                             "model",
                             "vae",
                             "diffusion",
-                            "sample",
                             "data",
                             "checkpoint",
-                            "dist")),
+                            "dist",
+                            "eval",
+                            "train")),
             // the facade, org.dit4j itself
             Map.entry("", Set.of("torch", "io", "model", "vae", "diffusion", "sample", "checkpoint")));
 

@@ -21,13 +21,11 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.bytedeco.javacpp.Pointer;
-import org.dit4j.DiTPipeline.Precision;
+import org.dit4j.torch.Precision;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.DiTCheckpoint;
-import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.GaussianDiffusion.LossType;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
-import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.DiffusionConfig.Prediction;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
@@ -44,6 +42,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.dit4j.diffusion.DiffusionConfig;
+import java.util.Map;
+import org.dit4j.io.Safetensors;
 
 class DiTPipelineTest {
     private static final DiTConfig TINY =
@@ -51,7 +52,7 @@ class DiTPipelineTest {
     private static final List<String> NAMES = List.of("ash", "birch", "cedar", "elm", "fir");
     private static final int PIXELS = 3 * 8 * 12;
 
-    private static final GaussianDiffusion PUBLISHED = GaussianDiffusion.published();
+    private static final DiffusionConfig PUBLISHED = DiffusionConfig.PUBLISHED;
 
     private static DiT network;
     private static DiTPipeline pipeline;
@@ -186,7 +187,7 @@ class DiTPipelineTest {
     @Test
     void aListenerHearsEveryStepAndMayEndThem() {
         List<Integer> timesteps = new ArrayList<>();
-        pipeline.sample(request("ash"), step -> timesteps.add(step.timestep()));
+        pipeline.sample(request("ash"), step -> timesteps.add((int) step.timestep()));
         assertEquals(List.of(999, 666, 333, 0), timesteps);
         assertThrows(CancellationException.class, () -> pipeline.sample(request("ash"), step -> step.number() < 2));
     }
@@ -194,7 +195,7 @@ class DiTPipelineTest {
     @Test
     void samplingFreesEverythingThatItMakes() throws IOException {
         Path file = folder.resolve("tiny.safetensors");
-        DiTCheckpoint.write(file, network, NAMES, PUBLISHED.text(), "");
+        DiTCheckpoint.write(file, network, NAMES, PUBLISHED, "");
         Runnable everything = () -> {
             try (DiTPipeline opened = DiTPipeline.open(file, "cpu", Precision.AUTOCAST)) {
                 opened.sample(request("ash").withSampler(Sampler.DDIM, 0.5));
@@ -221,7 +222,7 @@ class DiTPipelineTest {
     @EnumSource(Precision.class)
     void aCheckpointDrawsTheSamePictureInEveryPrecision(Precision precision) throws IOException {
         Path file = folder.resolve("tiny.safetensors");
-        DiTCheckpoint.write(file, network, NAMES, PUBLISHED.text(), "random");
+        DiTCheckpoint.write(file, network, NAMES, PUBLISHED, "random");
         try (DiTPipeline opened = DiTPipeline.open(file, "cpu", precision)) {
             assertEquals(TINY, opened.config());
             assertEquals(NAMES, opened.classNames().names());
@@ -261,20 +262,35 @@ class DiTPipelineTest {
 
     @Test
     void aCheckpointSaysWhatItsNetworkPredicts() throws IOException {
-        GaussianDiffusion other =
-                GaussianDiffusion.of(NoiseSchedule.COSINE, 1000, Prediction.X0, Variance.FIXED_SMALL, LossType.MSE);
+        DiffusionConfig other =
+                DiffusionConfig.of(NoiseSchedule.COSINE, 1000, Prediction.X0, Variance.FIXED_SMALL);
         Path file = folder.resolve("fixed.safetensors");
         try (DiT fixed = random(TINY.withLearnSigma(false));
                 DiTPipeline asked = DiTPipeline.of(fixed, other, NAMES, "cpu")) {
-            DiTCheckpoint.write(file, fixed, NAMES, other.text(), "");
+            DiTCheckpoint.write(file, fixed, NAMES, other, "");
             try (DiTPipeline opened = DiTPipeline.open(file, "cpu", Precision.FP32)) {
                 assertArrayEquals(latents(asked, request("ash")), latents(opened, request("ash")));
-                assertEquals(other.text(), opened.diffusion().text());
+                assertEquals(other, opened.diffusion());
             }
-            for (String wrong : List.of(PUBLISHED.text(), "linear 1000 noise", "linear 1000 sound learned_range")) {
-                DiTCheckpoint.write(file, fixed, NAMES, wrong, "");
+            Map<String, String> metadata = DiTCheckpoint.describe(file).metadata();
+            for (String wrong : List.of(
+                    PUBLISHED.toJson().toString(),
+                    other.toJson().put("version", 2).toString(),
+                    other.toJson().put("process", "flow").toString(),
+                    "{",
+                    "linear 1000 noise",
+                    "linear 1000 sound learned_range")) {
+                metadata.put("dit4j.diffusion", wrong);
+                try (TensorScope scope = new TensorScope()) {
+                    Safetensors.write(file, StateDict.of(fixed), metadata);
+                }
                 assertThrows(FormatException.class, () -> DiTPipeline.open(file, "cpu", Precision.FP32), wrong);
             }
+            metadata.put("dit4j.diffusion", "squaredcos_cap_v2 1000 x0 fixed_small"); // as version 0.1.0 wrote it
+            try (TensorScope scope = new TensorScope()) {
+                Safetensors.write(file, StateDict.of(fixed), metadata);
+            }
+            assertEquals(other, DiTCheckpoint.describe(file).diffusion());
         }
     }
 

@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import org.bytedeco.javacpp.Pointer;
-import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.vae.LinearRgb;
@@ -17,6 +16,7 @@ import org.dit4j.vae.TinyAutoencoderConfig;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.dit4j.diffusion.DiffusionConfig;
 
 class LatentPipelineTest {
     private static final SampleRequest REQUEST =
@@ -43,7 +43,7 @@ class LatentPipelineTest {
     }
 
     private static DiTPipeline latents() {
-        return DiTPipeline.of(network, GaussianDiffusion.published(), List.of("a", "b"), "cpu");
+        return DiTPipeline.of(network, DiffusionConfig.PUBLISHED, List.of("a", "b"), "cpu");
     }
 
     @Test

@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
-import org.dit4j.DiTPipeline.Precision;
+import org.dit4j.torch.Precision;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.DiffusersFolder;

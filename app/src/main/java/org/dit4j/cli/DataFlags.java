@@ -1,23 +1,17 @@
 package org.dit4j.cli;
 
 import java.io.Closeable;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.dit4j.data.Dataset;
-import org.dit4j.data.IdxDataset;
-import org.dit4j.data.LatentCache;
+import org.dit4j.data.DatasetConfig;
+import org.dit4j.data.Datasets;
 import org.dit4j.data.LatentsHeader;
-import org.dit4j.data.Subset;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which pictures to train on. */
 final class DataFlags {
-    private static final int MAX_VALIDATED = 1000;
-    /** Not the run's: runs of all seeds are validated on the same ones of other data. */
-    private static final long VALIDATION_SEED = 0;
-
     @Mixin
     private final PictureFlags pictures = new PictureFlags();
 
@@ -69,56 +63,29 @@ final class DataFlags {
 
     /** Opens the data; what is wrong with them fails as {@link ExitCode#DATA}. */
     Dataset open(long seed) {
-        if (pictures.isLatents()) return Failure.as(ExitCode.DATA, this::openLatents);
-        if (vae.isGiven())
+        if (vae.isGiven() && pictures.kind() != Datasets.Kind.LATENTS)
             throw new IllegalArgumentException(
                     "--vae " + vae.path() + ": a model on latents is trained on a folder that"
                             + " \"dit encode\" made of the pictures; without --vae, it is trained on the pictures themselves");
-        if (channels != null && channels != 1 && channels != 3)
-            throw new IllegalArgumentException("--channels is " + channels + "; 1 is grey, 3 is RGB");
-        return pictures.open(seed, channels == null ? 3 : channels, pictures.skipBroken());
+        return pictures.open(config(seed));
     }
 
-    private Dataset openLatents() throws IOException {
-        LatentCache latents = LatentCache.open(pictures.path());
-        try {
-            pictures.requireMade(latents.header());
-            if (channels != null && channels != latents.channels())
-                throw new IllegalArgumentException(
-                        "--channels is " + channels + ", these latents have " + latents.channels());
-            return latents;
-        } catch (RuntimeException e) {
-            latents.close();
-            throw e;
-        }
+    private DatasetConfig config(long seed) {
+        DatasetConfig config = pictures.config().withSeed(seed);
+        if (channels != null) config = config.withChannels(channels);
+        if (holdOut != null) config = config.withHoldOut(holdOut);
+        return validationPath == null ? config : config.withValidation(validationPath);
     }
 
     /** What of the data is trained on: all that is not held out. */
     Dataset trained(Dataset data, long seed) {
-        if (holdOut == null) return data;
-        if (validationPath != null)
-            throw new IllegalArgumentException("--hold-out and --validation-path: validate on one of them");
-        if (pictures.skipBroken())
-            throw new IllegalArgumentException(
-                    "--hold-out and --on-broken skip: the picture that stands in for a broken one"
-                            + " could be one that is held out; give others by --validation-path");
-        return Subset.others(data, holdOut, seed);
+        return Datasets.training(data, config(seed));
     }
 
     /** What to validate on, if there is anything. */
     Optional<Validated> validated(Dataset data, long seed) {
-        if (holdOut != null) return Optional.of(new Validated(Subset.heldOut(data, holdOut, seed), () -> {}));
-        Optional<Path> path = validationPath != null
-                ? Optional.of(validationPath)
-                : data instanceof IdxDataset ? pictures.testPictures() : Optional.empty();
-        return path.map(other -> {
-            Dataset opened = data.latents().isPresent()
-                    ? Failure.as(ExitCode.DATA, () -> LatentCache.open(other))
-                    : pictures.openOther(other, data, pictures.skipBroken());
-            int count = (int) Math.min(opened.size(), MAX_VALIDATED);
-            return new Validated(
-                    opened.size() == count ? opened : Subset.heldOut(opened, count, VALIDATION_SEED), opened::close);
-        });
+        return Failure.as(ExitCode.DATA, () -> Datasets.validation(pictures.path(), data, config(seed)))
+                .map(on -> new Validated(on, on::close));
     }
 
     /**
@@ -128,25 +95,12 @@ final class DataFlags {
      */
     record Validated(Dataset data, Closeable opened) {}
 
-    /** Height and width that the model is to have. */
-    int height(Dataset data) {
-        return pictures.imageSize() == null || data.latents().isPresent() ? data.height() : pictures.imageSize();
-    }
-
-    int width(Dataset data) {
-        return pictures.imageSize() == null || data.latents().isPresent() ? data.width() : pictures.imageSize();
-    }
-
-    int channels(Dataset data) {
-        return channels == null ? data.channels() : channels;
-    }
-
     int numClasses(Dataset data) {
         return numClasses == null ? data.classNames().size() : numClasses;
     }
 
     boolean flip() {
-        return flip == null ? !pictures.areGlyphs() : flip;
+        return flip == null ? pictures.kind() != Datasets.Kind.GLYPHS : flip;
     }
 
     int numWorkers() {

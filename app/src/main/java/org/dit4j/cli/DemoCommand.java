@@ -16,12 +16,15 @@ import org.dit4j.io.Images;
 import org.dit4j.report.Board;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.Fonts;
-import org.dit4j.train.RunFolder;
+import org.dit4j.report.PngText;
+import org.dit4j.report.Recipe;
+import org.dit4j.run.RunFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import org.dit4j.torch.Precision;
 
 @Command(
         name = "demo",
@@ -54,7 +57,8 @@ final class DemoCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         PrintWriter out = spec.commandLine().getOut(), err = spec.commandLine().getErr();
-        try (Training training = Training.prepare(spec, flags, Recipe.builtIn("glyphs.yaml"))) {
+        Recipe recipe = Failure.as(ExitCode.INTERNAL, () -> Recipe.builtIn("glyphs.yaml"));
+        try (Training training = Training.prepare(spec, flags, recipe)) {
             RunFolder folder = training.run(err);
             Path grid = drawGrid(folder, training, err), curves = Board.curves(folder);
             if (json) {
@@ -75,7 +79,7 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private Path drawGrid(RunFolder folder, Training training, PrintWriter err) throws IOException {
-        try (DiTPipeline pipeline = DiTPipeline.open(folder.path(), flags.device(), DiTPipeline.Precision.FP32)) {
+        try (DiTPipeline pipeline = DiTPipeline.open(folder.path(), flags.device(), Precision.FP32)) {
             List<String> names = pipeline.classNames().names(), classes = new ArrayList<>();
             for (int row = 0; row < rows; row++) classes.addAll(names);
             SampleRequest request = training.sampling(classes);
@@ -83,8 +87,8 @@ final class DemoCommand implements Callable<Integer> {
             Path file = folder.path().resolve("grid.png");
             Images.writePng(
                     file,
-                    ClassGrid.captioned(Drawing.viewable(pictures), names),
-                    Drawing.text(request, pipeline, folder.path().toString()));
+                    ClassGrid.captioned(ClassGrid.viewable(pictures), names),
+                    PngText.of(request, pipeline, folder.path().toString()));
             return file;
         }
     }

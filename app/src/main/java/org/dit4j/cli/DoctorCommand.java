@@ -11,7 +11,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.dit4j.data.Dataset;
-import org.dit4j.data.LatentCache;
 import org.dit4j.doctor.Checks;
 import org.dit4j.doctor.Finding;
 import org.dit4j.doctor.Finding.Area;
@@ -113,7 +112,7 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private Finding data() {
-        try (Dataset opened = data.isLatents() ? LatentCache.open(data.path()) : data.open(0, 3, false)) {
+        try (Dataset opened = data.open(data.config())) {
             return Checks.data(opened.describe());
         } catch (IOException | RuntimeException e) {
             return Finding.fail(

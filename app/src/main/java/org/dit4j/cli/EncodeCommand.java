@@ -8,19 +8,24 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.dit4j.data.Dataset;
+import org.dit4j.data.DatasetConfig;
+import org.dit4j.data.Datasets;
 import org.dit4j.data.LatentCache;
 import org.dit4j.data.RgbImages;
+import org.dit4j.jobs.EncodeConfig;
+import org.dit4j.jobs.LatentEncoder;
+import org.dit4j.jobs.ShardRunner;
 import org.dit4j.report.Progress;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
-import org.dit4j.train.EncodeConfig;
-import org.dit4j.train.LatentEncoder;
 import org.dit4j.vae.LatentCodec;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
+import java.util.List;
+import org.dit4j.torch.Precision;
 
 @Command(
         name = "encode",
@@ -77,11 +82,18 @@ final class EncodeCommand implements Callable<Integer> {
 
     @Option(
             names = "--precision",
-            converter = TrainFlags.Optimisation.Precisions.class,
-            completionCandidates = TrainFlags.Optimisation.Precisions.class,
+            converter = Precisions.class,
+            completionCandidates = Precisions.class,
             paramLabel = "NAME",
             description = "Of the autoencoder: ${COMPLETION-CANDIDATES}. Latents are stored in float32. Default: fp32.")
-    private TrainFlags.Optimisation.Precision precision = TrainFlags.Optimisation.Precision.FP32;
+    private Precision precision = Precision.FP32;
+
+    /** What an autoencoder runs in. */
+    static final class Precisions extends Names<Precision> {
+        Precisions() {
+            super(List.of(Precision.FP32, Precision.BF16), Names::flag);
+        }
+    }
 
     @Option(
             names = "--device",
@@ -99,10 +111,10 @@ final class EncodeCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
-        if (pictures.isLatents())
+        if (pictures.kind() == Datasets.Kind.LATENTS)
             throw new IllegalArgumentException("--data-path " + pictures.path() + " holds latents; give pictures");
         try (LatentCodec codec = vae.open();
-                Dataset data = pictures.open(0, 3, false)) {
+                Dataset data = pictures.open(config())) {
             int side = pictures.imageSize() == null ? data.height() : pictures.imageSize();
             encode(new RgbImages(data, side), codec);
         }
@@ -110,6 +122,12 @@ final class EncodeCommand implements Callable<Integer> {
             report(latents);
         }
         return ExitCode.DONE.code;
+    }
+
+    /** Grey pictures and those of another size are encoded as RGB of the size that was asked for; a broken one is the encoder's to skip. */
+    private DatasetConfig config() {
+        DatasetConfig config = pictures.config().withSkipBroken(false);
+        return pictures.kind() == Datasets.Kind.IDX ? config.withOwnImageSize() : config;
     }
 
     private void encode(Dataset data, LatentCodec codec) throws IOException {
@@ -120,16 +138,14 @@ final class EncodeCommand implements Callable<Integer> {
                 batchSize,
                 numWorkers,
                 pictures.skipBroken(),
-                precision == TrainFlags.Optimisation.Precision.BF16,
+                precision,
                 device);
         try (Progress progress = new Progress(err, Terminal.ofStandardError(), "encode", data.size());
                 Logs logs = Logs.to(progress::message)) {
-            LatentEncoder.encode(
-                    data,
-                    codec,
+            ShardRunner.run(
+                    new LatentEncoder(data, codec, config),
                     out,
-                    config,
-                    (done, total, numBroken) -> progress.update(done, numBroken == 0 ? "" : numBroken + " broken"));
+                    (done, numLeftOut) -> progress.update(done, numLeftOut == 0 ? "" : numLeftOut + " broken"));
         }
     }
 

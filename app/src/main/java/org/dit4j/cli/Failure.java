@@ -2,19 +2,14 @@ package org.dit4j.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.util.concurrent.Callable;
+import org.dit4j.report.ErrorText;
 import org.dit4j.train.DivergedException;
-import org.dit4j.train.SaveException;
+import org.dit4j.run.SaveException;
 
 /** A command that cannot go on: the exit code, and a message for the person at the terminal. The one place that maps exceptions to both. */
 final class Failure extends RuntimeException {
     private static final long serialVersionUID = 1;
-    private static final int MAX_LINES = 4;
 
     final ExitCode exitCode;
 
@@ -84,32 +79,8 @@ final class Failure extends RuntimeException {
                 || message.contains("not enough memory");
     }
 
-    /** One message of at most {@link #MAX_LINES} lines; of LibTorch's errors the first line, the rest being C++ frames. */
     private static String text(Throwable thrown) {
-        if (thrown instanceof UncheckedIOException wrapper) return text(wrapper.getCause());
-        String message = thrown.getMessage();
-        // what another thread threw, as this one says it again
-        if (thrown.getCause() instanceof FileSystemException cause
-                && String.valueOf(cause.getMessage()).equals(message)) return text(cause);
-        // these carry only the path as message, or path and a system's words
-        if (thrown instanceof NoSuchFileException e)
-            return e.getFile() + ": " + (e.getReason() == null ? "no such file or folder" : e.getReason());
-        if (thrown instanceof AccessDeniedException e) return e.getFile() + ": permission denied";
-        if (thrown instanceof FileAlreadyExistsException e) return e.getFile() + ": a file is there, not a folder";
-        if (thrown instanceof NotDirectoryException e) return e.getFile() + ": not a folder";
-        if (thrown instanceof FileSystemException e && e.getReason() == null)
-            return e.getFile() + ": " + e.getClass().getSimpleName();
-        if (message == null || message.isBlank()) return thrown.getClass().getSimpleName();
-        if (message.contains("\nException raised from") || message.contains("CapturedTraceback"))
-            return firstLine(message);
-        boolean says = thrown instanceof IllegalArgumentException
-                || thrown instanceof IllegalStateException
-                || thrown instanceof IOException
-                || thrown instanceof Failure
-                || thrown instanceof DivergedException
-                || thrown.getClass() == RuntimeException.class;
-        return (says ? "" : thrown.getClass().getSimpleName() + ": ")
-                + String.join("\n", message.lines().limit(MAX_LINES).toList());
+        return thrown instanceof Failure ? thrown.getMessage() : ErrorText.of(thrown);
     }
 
     private static String firstLine(String message) {

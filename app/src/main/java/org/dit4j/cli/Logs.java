@@ -7,7 +7,7 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.Appender;
 import ch.qos.logback.core.AppenderBase;
 import java.util.function.Consumer;
-import org.dit4j.train.TrainingRun;
+import org.dit4j.run.TrainingRun;
 import org.slf4j.LoggerFactory;
 
 /** The library's log: warnings, or everything, on standard error, or above a line of progress. */

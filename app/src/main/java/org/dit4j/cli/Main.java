@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
+import org.dit4j.report.Software;
 import org.dit4j.torch.Backend;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -159,17 +160,13 @@ public final class Main {
         return command.getSubcommands().keySet();
     }
 
-    /** "dit4j" and the version in the jar's manifest. */
-    static String version() {
-        String version = Main.class.getPackage().getImplementationVersion();
-        return "dit4j " + (version == null ? "development build" : version);
-    }
-
     /** What {@code --version} prints. */
     static final class Version implements IVersionProvider {
         @Override
         public String[] getVersion() {
-            return new String[] {version() + ", Java " + Runtime.version().feature()};
+            return new String[] {
+                Software.version() + ", Java " + Runtime.version().feature()
+            };
         }
     }
 }

@@ -1,12 +1,11 @@
 package org.dit4j.cli;
 
-import java.util.Locale;
 import org.dit4j.data.Dataset;
-import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import picocli.CommandLine.Option;
+import org.dit4j.diffusion.DiffusionConfig;
 
 /** Which network to train: a published size, or one of its own. */
 final class ModelFlags {
@@ -72,7 +71,7 @@ final class ModelFlags {
             completionCandidates = Names.Predictions.class,
             paramLabel = "NAME",
             description = "What the network predicts: ${COMPLETION-CANDIDATES}. Default: noise.")
-    private GaussianDiffusion.Prediction prediction = GaussianDiffusion.Prediction.NOISE;
+    private DiffusionConfig.Prediction prediction = DiffusionConfig.Prediction.NOISE;
 
     @Option(
             names = "--noise-schedule",
@@ -83,23 +82,22 @@ final class ModelFlags {
     private NoiseSchedule schedule = NoiseSchedule.LINEAR;
 
     /** 1000 timesteps, as published. */
-    GaussianDiffusion diffusion() {
-        return GaussianDiffusion.of(
+    DiffusionConfig diffusion() {
+        return DiffusionConfig.of(
                 schedule,
                 1000,
                 prediction,
-                learnSigma ? GaussianDiffusion.Variance.LEARNED_RANGE : GaussianDiffusion.Variance.FIXED_SMALL,
-                GaussianDiffusion.LossType.MSE);
+                learnSigma ? DiffusionConfig.Variance.LEARNED_RANGE : DiffusionConfig.Variance.FIXED_SMALL);
     }
 
     /** @throws IllegalArgumentException if the values do not fit each other, or the pictures */
     DiTConfig config(DataFlags flags, Dataset data) {
         DiTConfig published = DiTConfig.of(model);
         return new DiTConfig(
-                flags.height(data),
-                flags.width(data),
+                data.height(),
+                data.width(),
                 patchSize == null ? published.patchSize() : patchSize,
-                flags.channels(data),
+                data.channels(),
                 hiddenSize == null ? published.hiddenSize() : hiddenSize,
                 depth == null ? published.depth() : depth,
                 numHeads == null ? published.numHeads() : numHeads,
@@ -122,24 +120,5 @@ final class ModelFlags {
         settings.derive("hidden-size", config.hiddenSize(), model);
         settings.derive("depth", config.depth(), model);
         settings.derive("num-heads", config.numHeads(), model);
-    }
-
-    /** A model in words, for people. */
-    static String describe(DiTConfig config) {
-        return String.format(
-                Locale.ROOT,
-                "DiT on %dx%d %s of %d channel%s: patch %d, width %d, depth %d, %d heads, %s blocks, %d classes; %,d parameters",
-                config.inputHeight(),
-                config.inputWidth(),
-                config.inChannels() == 1 || config.inChannels() == 3 ? "pixels" : "latents",
-                config.inChannels(),
-                config.inChannels() == 1 ? "" : "s",
-                config.patchSize(),
-                config.hiddenSize(),
-                config.depth(),
-                config.numHeads(),
-                Names.flag(config.block()),
-                config.numClasses(),
-                config.parameters());
     }
 }

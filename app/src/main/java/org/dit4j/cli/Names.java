@@ -5,20 +5,20 @@ import java.util.Collection;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.checkpoint.Weights;
-import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Profile;
+import org.dit4j.report.Words;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.torch.Precision;
 
 /** Flags whose values are names from a list: both the converter and the candidates that help texts, completion and "did you mean" show. */
 abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
@@ -54,7 +54,7 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
 
     /** An enum's constant as flags write it: IN_CONTEXT is in-context. */
     static String flag(Enum<?> constant) {
-        return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return Words.choice(constant);
     }
 
     /** "DiT-XL/2" and the other eleven. */
@@ -72,9 +72,9 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
     }
 
     /** What a pipeline computes in. */
-    static final class Precisions extends Constants<DiTPipeline.Precision> {
+    static final class Precisions extends Constants<Precision> {
         Precisions() {
-            super(DiTPipeline.Precision.values());
+            super(Precision.values());
         }
     }
 
@@ -86,9 +86,9 @@ abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {
     }
 
     /** What a network predicts. */
-    static final class Predictions extends Constants<GaussianDiffusion.Prediction> {
+    static final class Predictions extends Constants<DiffusionConfig.Prediction> {
         Predictions() {
-            super(GaussianDiffusion.Prediction.values());
+            super(DiffusionConfig.Prediction.values());
         }
     }
 

@@ -2,28 +2,17 @@ package org.dit4j.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.dit4j.data.ClassTable;
 import org.dit4j.data.Dataset;
-import org.dit4j.data.Glyphs;
-import org.dit4j.data.IdxDataset;
-import org.dit4j.data.ImageFolder;
-import org.dit4j.data.ImageFolderConfig;
-import org.dit4j.data.LatentCache;
-import org.dit4j.data.LatentsHeader;
-import org.dit4j.data.TarShards;
-import org.dit4j.data.TarShardsConfig;
+import org.dit4j.data.DatasetConfig;
+import org.dit4j.data.Datasets;
 import picocli.CommandLine.Option;
 
 /** Where pictures are, their size, and what their classes are called. */
 final class PictureFlags {
-    private static final String GLYPHS = "glyphs";
     private static final int SHOWN = 10;
 
     @Option(
@@ -115,16 +104,16 @@ final class PictureFlags {
         err.flush();
     }
 
-    /** Whether the path is a folder that "dit encode" made. */
-    boolean isLatents() {
-        return isGiven() && LatentCache.isCache(path());
+    /** What the path means. */
+    Datasets.Kind kind() {
+        return Failure.as(ExitCode.DATA, () -> Datasets.kind(path()));
     }
 
-    boolean areGlyphs() {
-        return isGiven() && dataPath.toString().equals(GLYPHS);
-    }
-
+    /** @throws IllegalArgumentException if it was not given */
     Path path() {
+        if (!isGiven())
+            throw new IllegalArgumentException(
+                    "--data-path is missing: a folder or .zip of pictures, an IDX file, or glyphs (built in)");
         return dataPath;
     }
 
@@ -133,89 +122,20 @@ final class PictureFlags {
         return imageSize;
     }
 
-    /** @throws IllegalArgumentException if another size was asked for, or classes, which latents have */
-    void requireMade(LatentsHeader latents) {
-        if (imageSize != null && (imageSize != latents.imageHeight() || imageSize != latents.imageWidth()))
-            throw new IllegalArgumentException("--image-size is " + imageSize + ", these latents are of pictures of "
-                    + latents.imageWidth() + "x" + latents.imageHeight());
-        if (!classNames.isEmpty() || classesCsv != null)
-            throw new IllegalArgumentException(
-                    "--class-names and --classes-csv are for pictures; latents have the classes they were encoded with");
+    /** What these flags say of the data; nothing is held out. */
+    DatasetConfig config() {
+        DatasetConfig config = DatasetConfig.standard()
+                .withClassNames(classNames)
+                .withClassDepth(classDepth)
+                .withSkipBroken(skipBroken());
+        if (imageSize != null) config = config.withImageSize(imageSize);
+        Optional<ClassTable> table = Failure.as(ExitCode.DATA, this::classTable);
+        return table.isPresent() ? config.withClassTable(table.get()) : config;
     }
 
-    /**
-     * Opens the pictures; what is wrong with them fails as {@link ExitCode#DATA}.
-     *
-     * @param skipBroken whether another picture of its class stands in for one that is broken
-     */
-    Dataset open(long seed, int channels, boolean skipBroken) {
-        if (!isGiven())
-            throw new IllegalArgumentException(
-                    "--data-path is missing: a folder or .zip of pictures, an IDX file, or glyphs (built in)");
-        if (areGlyphs()) return new Glyphs(seed, imageSize == null ? 32 : imageSize);
-        return open(dataPath, classNames, channels, skipBroken);
-    }
-
-    /** Opens other pictures of the same kind; an IDX file has the classes of {@code training}. */
-    Dataset openOther(Path path, Dataset training, boolean skipBroken) {
-        if (path.toString().equals(GLYPHS))
-            throw new IllegalArgumentException(
-                    "--validation-path " + GLYPHS + ": they are endless; --hold-out N holds some of them out");
-        boolean named = Failure.as(ExitCode.DATA, () -> TarShards.isTar(path) || isIdx(path));
-        return open(path, named ? training.classNames() : classNames, training.channels(), skipBroken);
-    }
-
-    /** The pictures to test on beside those to train on, as the folder of MNIST's four files has them. */
-    Optional<Path> testPictures() {
-        if (!Files.isDirectory(dataPath)) return Optional.empty();
-        return Failure.as(ExitCode.DATA, () -> {
-            try (Stream<Path> files = Files.list(dataPath)) {
-                return files.filter(file -> file.getFileName().toString().matches("(t10k|test).*images.*idx3.*"))
-                        .sorted() // a plain file before its gzipped copy
-                        .findFirst();
-            }
-        });
-    }
-
-    private Dataset open(Path path, List<String> names, int channels, boolean skipBroken) {
-        return Failure.as(
-                ExitCode.DATA,
-                () -> TarShards.isTar(path)
-                        ? openTar(path, names, channels, skipBroken)
-                        : isIdx(path) ? IdxDataset.open(path, names) : openFolder(path, channels, skipBroken));
-    }
-
-    private Dataset openTar(Path path, List<String> names, int channels, boolean skipBroken) throws IOException {
-        if (classesCsv != null)
-            throw new IllegalArgumentException(
-                    "--classes-csv is for folders; the classes of tar files are numbers, which --class-names names");
-        return TarShards.open(
-                path, new TarShardsConfig(imageSize == null ? 256 : imageSize, channels, names, skipBroken));
-    }
-
-    private static boolean isIdx(Path path) throws IOException {
-        if (!Files.isDirectory(path))
-            return Files.exists(path)
-                    && !path.toString().toLowerCase(Locale.ROOT).endsWith(".zip");
-        try (Stream<Path> files = Files.list(path)) {
-            return files.anyMatch(file -> file.getFileName().toString().matches(".*images.*idx3.*"));
-        }
-    }
-
-    private Dataset openFolder(Path path, int channels, boolean skipBroken) throws IOException {
-        if (!classNames.isEmpty())
-            throw new IllegalArgumentException(
-                    "--class-names is for IDX and tar files; the classes of a folder are named by folders or --classes-csv");
-        if (path.getNameCount() == 1 && !Files.exists(path))
-            throw new NoSuchFileException(
-                    path.toString(),
-                    null,
-                    "there is no such folder or file; the built-in data are called " + GLYPHS
-                            + DidYouMean.hint(path.toString(), List.of(GLYPHS)));
-        return ImageFolder.open(
-                path,
-                new ImageFolderConfig(
-                        imageSize == null ? 256 : imageSize, channels, classDepth, skipBroken, classTable()));
+    /** Opens the data; what is wrong with them fails as {@link ExitCode#DATA}. */
+    Dataset open(DatasetConfig config) {
+        return Failure.as(ExitCode.DATA, () -> Datasets.open(path(), config));
     }
 
     private Optional<ClassTable> classTable() throws IOException {

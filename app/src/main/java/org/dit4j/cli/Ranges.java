@@ -3,9 +3,9 @@ package org.dit4j.cli;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.dit4j.train.TrainingRun;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
+import org.dit4j.run.Cadence;
 
 /** Converters of numbers that refuse what is out of range, in flags and recipes alike. */
 final class Ranges {
@@ -46,7 +46,7 @@ final class Ranges {
 
     /** So many steps, 0 for never, or {@code auto}. */
     record Every(int steps) {
-        static final Every AUTO = new Every(TrainingRun.Cadence.AUTO);
+        static final Every AUTO = new Every(Cadence.AUTO);
 
         @Override
         public String toString() {

@@ -18,7 +18,7 @@ import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import org.dit4j.ClassNames;
 import org.dit4j.DiTPipeline;
-import org.dit4j.DiTPipeline.Precision;
+import org.dit4j.torch.Precision;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.Checkpoints;
@@ -27,6 +27,9 @@ import org.dit4j.doctor.Machine;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
+import org.dit4j.report.Frames;
+import org.dit4j.report.PngText;
+import org.dit4j.report.Words;
 import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
 import org.dit4j.vae.LatentCodec;
@@ -242,7 +245,7 @@ final class SampleCommand implements Callable<Integer> {
     }
 
     private List<BufferedImage> enlarged(List<BufferedImage> pictures) {
-        return scale == null ? Drawing.viewable(pictures) : Drawing.enlarged(pictures, scale);
+        return scale == null ? ClassGrid.viewable(pictures) : ClassGrid.enlarged(pictures, scale);
     }
 
     private void requireModel(DiTConfig actual, int pixels) {
@@ -256,7 +259,7 @@ final class SampleCommand implements Callable<Integer> {
                 && (numClasses == null || numClasses == actual.numClasses());
         if (!same)
             throw new Failure(
-                    ExitCode.CHECKPOINT, ckpt + ": holds another model than asked for: " + ModelFlags.describe(actual));
+                    ExitCode.CHECKPOINT, ckpt + ": holds another model than asked for: " + Words.model(actual));
     }
 
     private static void requireDecoder(DiTPipeline pipeline) {
@@ -335,7 +338,7 @@ final class SampleCommand implements Callable<Integer> {
         List<BufferedImage> pictures = enlarged(drawn);
         Path folder =
                 Failure.as(ExitCode.USAGE, () -> out == null ? nextFolder(SAMPLES) : Files.createDirectories(out));
-        Map<String, String> text = Drawing.text(request, pipeline, ckpt.toString());
+        Map<String, String> text = PngText.of(request, pipeline, ckpt.toString());
         text.put("Device", device);
         text.put("Precision", Names.flag(precision));
         if (vae.isGiven()) text.put("Autoencoder", vae.path().toString());

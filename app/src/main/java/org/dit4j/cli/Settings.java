@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.dit4j.report.Recipe;
 import picocli.CommandLine;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
@@ -54,11 +55,15 @@ final class Settings {
             OptionSpec option = find(key, command, entry);
             String former = origins.put(key(option), entry.key().toString());
             if (former != null)
-                throw entry.key().failure("\"" + key + "\" and the key at " + former + " are names of the same flag");
+                throw failure(entry.key(), "\"" + key + "\" and the key at " + former + " are names of the same flag");
             Object value = convert(option, command, entry);
             if (!command.commandLine().getParseResult().hasMatchedOption(option)) set(option, value);
         });
         return origins;
+    }
+
+    private static Failure failure(Recipe.Place place, String message) {
+        return new Failure(ExitCode.USAGE, place + ": " + message);
     }
 
     private static OptionSpec find(String key, CommandSpec command, Recipe.Entry entry) {
@@ -66,8 +71,9 @@ final class Settings {
         return options.stream()
                 .filter(option -> names(option).anyMatch(key::equals))
                 .findFirst()
-                .orElseThrow(() -> entry.key()
-                        .failure("unknown key \"" + key + "\""
+                .orElseThrow(() -> failure(
+                        entry.key(),
+                        "unknown key \"" + key + "\""
                                 + DidYouMean.hint(
                                         key,
                                         options.stream()
@@ -81,7 +87,7 @@ final class Settings {
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setExpandAtFiles(false);
         if (entry.values().size() > 1 && !option.isMultiValue())
-            throw entry.value().failure(key(option) + " takes one value, not a list");
+            throw failure(entry.value(), key(option) + " takes one value, not a list");
         String[] arguments = entry.values().stream()
                 .map(value -> option.longestName() + "=" + value)
                 .toArray(String[]::new);
@@ -91,7 +97,7 @@ final class Settings {
             String message = e.getCause() instanceof TypeConversionException cause
                     ? Main.valueMessage(option, e.getValue(), cause)
                     : e.getMessage();
-            throw entry.value().failure(key(option) + ": " + message);
+            throw failure(entry.value(), key(option) + ": " + message);
         }
         return parser.getCommandSpec().findOption(option.longestName()).getValue();
     }

@@ -6,7 +6,9 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.dit4j.train.RunFolder;
+import org.dit4j.report.Estimate;
+import org.dit4j.report.Recipe;
+import org.dit4j.run.RunFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -57,7 +59,7 @@ final class TrainCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         PrintWriter out = spec.commandLine().getOut();
-        try (Training training = Training.prepare(spec, flags, config == null ? Recipe.NONE : Recipe.read(config))) {
+        try (Training training = Training.prepare(spec, flags, recipe())) {
             if (dryRun) dryRun(training, out);
             else {
                 RunFolder folder = training.run(spec.commandLine().getErr());
@@ -66,6 +68,10 @@ final class TrainCommand implements Callable<Integer> {
         }
         out.flush();
         return ExitCode.DONE.code;
+    }
+
+    private Recipe recipe() {
+        return config == null ? Recipe.NONE : Failure.as(ExitCode.USAGE, () -> Recipe.read(config));
     }
 
     private void dryRun(Training training, PrintWriter out) throws IOException {

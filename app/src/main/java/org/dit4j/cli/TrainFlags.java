@@ -6,18 +6,23 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Optional;
 import org.dit4j.SampleRequest.Sampler;
-import org.dit4j.checkpoint.TrainState;
 import org.dit4j.data.Dataset;
-import org.dit4j.train.Ema;
 import org.dit4j.train.LearningRate;
-import org.dit4j.train.Origin;
-import org.dit4j.train.RunFolder;
-import org.dit4j.train.RunIdentity;
+import org.dit4j.run.Origin;
+import org.dit4j.run.RunFolder;
+import org.dit4j.run.RunIdentity;
 import org.dit4j.train.TrainConfig;
-import org.dit4j.train.TrainingRun;
-import org.dit4j.train.TrainingRun.OnSaveFailure;
+import org.dit4j.run.Safety.OnSaveFailure;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import org.dit4j.run.Cadence;
+import org.dit4j.train.EmaSchedule;
+import org.dit4j.checkpoint.Retention;
+import org.dit4j.run.Safety;
+import org.dit4j.train.Execution;
+import java.util.List;
+import org.dit4j.torch.Precision;
+import org.dit4j.run.RunPlan;
 
 /** The flags of a training run. Their defaults are the published recipe. */
 final class TrainFlags {
@@ -37,15 +42,15 @@ final class TrainFlags {
     static final class Optimisation {
         private static final int PUBLISHED_EPOCHS = 1400;
 
-        enum Precision {
-            FP32,
-            BF16
-        }
-
-        /** Not {@link Names.Precisions}: weights in bfloat16 do not train. */
+        /** Not {@link Names.Precisions}: weights in bfloat16 do not train. Version 0.1.0 called autocast bf16. */
         static final class Precisions extends Names<Precision> {
             Precisions() {
-                super(Arrays.asList(Precision.values()), Names::flag);
+                super(List.of(Precision.FP32, Precision.AUTOCAST), Names::flag);
+            }
+
+            @Override
+            public Precision convert(String text) {
+                return text.equalsIgnoreCase("bf16") ? Precision.AUTOCAST : super.convert(text);
             }
         }
 
@@ -132,7 +137,7 @@ final class TrainFlags {
                 converter = Precisions.class,
                 completionCandidates = Precisions.class,
                 paramLabel = "NAME",
-                description = "Of matrix products: ${COMPLETION-CANDIDATES}. Weights are float32. Default: fp32.")
+                description = "fp32; autocast: matrix products in bfloat16, over float32 weights. Default: fp32.")
         private Precision precision = Precision.FP32;
 
         @Option(
@@ -276,15 +281,15 @@ final class TrainFlags {
         @Mixin
         final SamplingFlags sampling = new SamplingFlags("ddim25", Sampler.DDIM);
 
-        TrainingRun.Cadence cadence() {
-            return new TrainingRun.Cadence(logEvery, ckptEvery, sampleEvery.steps(), evalEvery.steps(), ckptSeconds);
+        Cadence cadence(long maxSteps) {
+            return new Cadence(maxSteps, logEvery, ckptEvery, sampleEvery.steps(), evalEvery.steps(), ckptSeconds);
         }
 
-        TrainingRun.Safety safety() {
-            return new TrainingRun.Safety(
-                    new TrainState.Retention(keepLast, keepEvery),
+        Safety safety() {
+            return new Safety(
+                    new Retention(keepLast, keepEvery),
                     onSaveFailure,
-                    TrainingRun.Safety.DEFAULT.maxSkippedInARow(),
+                    Safety.DEFAULT.maxSkippedInARow(),
                     maxRollbacks);
         }
 
@@ -298,11 +303,17 @@ final class TrainFlags {
             return Origin.publishedState(resume); // which may be gone: a run that has begun does not need it
         }
 
+        /** Whether a run that is there is gone on with where nothing else is said. */
+        boolean isAutomatic() {
+            return resume.equals(AUTO);
+        }
+
         /** The run to go on with, if it is there. */
-        Optional<RunFolder> find(RunIdentity identity) throws IOException {
+        Optional<RunFolder> find(RunPlan plan, Dataset data) throws IOException {
             if (resume.equals(NEVER)) return Optional.empty();
             if (resume.equals(AUTO) || !Files.isDirectory(resume))
-                return RunFolder.find(resultsDir, identity, origin());
+                return RunFolder.find(
+                        resultsDir, plan.config(), plan.execution().precision(), data, origin());
             RunFolder named = new RunFolder(resume);
             named.identity(); // refuses what is not the folder of a run
             return Optional.of(named);
@@ -327,31 +338,33 @@ final class TrainFlags {
     }
 
     /** @throws IllegalArgumentException if the values do not fit each other, or the pictures */
-    TrainConfig config(Dataset dataset) {
-        int batch = training.globalBatchSize;
-        return new TrainConfig(
+    RunPlan plan(Dataset dataset) {
+        TrainConfig config = new TrainConfig(
                 model.config(data, dataset),
+                model.diffusion(),
                 training.globalSeed,
-                training.maxSteps(dataset),
-                batch,
-                training.microBatchSize == null ? batch : training.microBatchSize,
+                training.globalBatchSize,
                 new LearningRate(training.learningRate, training.warmupSteps),
                 training.weightDecay,
                 training.clipNorm,
-                new Ema.Schedule(training.emaDecay, training.emaRamp),
-                data.flip(),
-                data.numWorkers(),
-                training.precision == Optimisation.Precision.BF16,
+                new EmaSchedule(training.emaDecay, training.emaRamp),
+                data.flip());
+        Execution execution = new Execution(
+                training.device,
+                training.precision,
+                training.microBatchSize == null ? 0 : training.microBatchSize,
                 training.recompute,
-                training.device);
+                data.numWorkers());
+        return new RunPlan(config, execution, output.cadence(training.maxSteps(dataset)), output.safety());
     }
 
     /** Completes what the data and the other values decide. */
-    void derive(Settings settings, TrainConfig config, Dataset dataset) {
+    void derive(Settings settings, RunPlan plan, Dataset dataset) {
+        TrainConfig config = plan.config();
         data.derive(settings, dataset);
         model.derive(settings, config.model());
-        settings.derive("max-steps", config.maxSteps(), "epochs");
-        settings.derive("micro-batch-size", config.microBatchSize(), "global-batch-size");
+        settings.derive("max-steps", plan.cadence().maxSteps(), "epochs");
+        settings.derive("micro-batch-size", plan.execution().microBatchSize(config), "global-batch-size");
         settings.derive("cfg-scale", output.sampling.scale(config.model()), settings.origin("cfg-scale"));
     }
 }

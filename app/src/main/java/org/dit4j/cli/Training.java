@@ -1,57 +1,57 @@
 package org.dit4j.cli;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
-import org.dit4j.checkpoint.TrainState;
+import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
-import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.AtomicFile;
-import org.dit4j.io.Images;
 import org.dit4j.report.Board;
-import org.dit4j.report.ClassGrid;
+import org.dit4j.report.Estimate;
 import org.dit4j.report.Figures;
 import org.dit4j.report.FollowedFile;
 import org.dit4j.report.ModelCard;
 import org.dit4j.report.Progress;
+import org.dit4j.report.Recipe;
+import org.dit4j.report.RunSummary;
+import org.dit4j.report.SampleGrid;
 import org.dit4j.report.TensorBoard;
 import org.dit4j.report.Terminal;
+import org.dit4j.report.Words;
 import org.dit4j.torch.Backend;
-import org.dit4j.train.InitialState;
-import org.dit4j.train.LatentEncoder;
-import org.dit4j.train.Origin;
-import org.dit4j.train.RunFolder;
-import org.dit4j.train.RunIdentity;
+import org.dit4j.run.InitialState;
+import org.dit4j.run.Origin;
+import org.dit4j.run.RunFolder;
+import org.dit4j.run.RunIdentity;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
-import org.dit4j.train.TrainingListener;
-import org.dit4j.train.TrainingLog;
-import org.dit4j.train.TrainingRun;
+import org.dit4j.run.TrainingListener;
+import org.dit4j.run.TrainingLog;
+import org.dit4j.run.TrainingRun;
 import org.dit4j.train.Validation;
 import org.dit4j.train.ValidationLosses;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
 import picocli.CommandLine.Model.CommandSpec;
+import org.dit4j.run.Safety;
+import org.dit4j.jobs.LatentEncoder;
+import org.dit4j.run.RunPlan;
+import org.dit4j.run.RunLock;
 
 /** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples, curves and a model card. */
 final class Training implements AutoCloseable {
-    private static final int MAX_COLUMNS = 10, ROWS = 2;
-
     private final TrainFlags flags;
     private final Settings settings;
     private final Dataset data;
@@ -62,6 +62,7 @@ final class Training implements AutoCloseable {
     /** Null where the model draws pixels, or none was given. */
     private final LatentCodec codec;
 
+    private final RunPlan plan;
     private final TrainConfig config;
 
     private Training(
@@ -77,11 +78,12 @@ final class Training implements AutoCloseable {
         this.data = data;
         this.validated = validated;
         trained = flags.data.trained(data, flags.seed());
-        config = flags.config(trained);
-        Trainer.requireFits(config, data);
-        flags.derive(settings, config, data);
+        plan = flags.plan(trained);
+        config = plan.config();
+        Trainer.requireFits(config, plan.execution(), data);
+        flags.derive(settings, plan, data);
         sampling(List.of("0")); // refuses now what it would refuse when the first grid is due
-        if (flags.output.cadence().sampleEvery() != 0 && codec == null && data instanceof LatentCache latents)
+        if (plan.cadence().sampleEvery() != 0 && codec == null && data instanceof LatentCache latents)
             requireColours(latents);
     }
 
@@ -116,7 +118,7 @@ final class Training implements AutoCloseable {
         String validation = validated
                 .map(on -> "# to validate on: " + on.data().describe() + "\n")
                 .orElse("");
-        return "# " + trained.describe() + "\n" + validation + "# " + ModelFlags.describe(config.model()) + "\n"
+        return "# " + trained.describe() + "\n" + validation + "# " + Words.model(config.model()) + "\n"
                 + settings.toYaml();
     }
 
@@ -125,7 +127,7 @@ final class Training implements AutoCloseable {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("data", trained.describe());
         values.put("validation", validated.map(on -> on.data().describe()).orElse(null));
-        values.put("model", ModelFlags.describe(config.model()));
+        values.put("model", Words.model(config.model()));
         values.put("parameters", config.model().parameters());
         values.put("begins", beginning.lines());
         values.put("config", settings.json());
@@ -134,22 +136,15 @@ final class Training implements AutoCloseable {
 
     /** What the run will need, from a few steps that are taken and forgotten. */
     Estimate estimate(Beginning beginning) throws IOException {
-        return Estimate.of(
-                config,
-                flags.model.diffusion(),
-                trained,
-                beginning.steps(),
-                flags.output.resultsDir,
-                flags.output.cadence(),
-                flags.output.safety().retention());
+        return Estimate.of(plan, trained, beginning.steps(), flags.output.resultsDir);
     }
 
     /** What {@code --json} says of a run that has ended. */
     Map<String, Object> result(RunFolder folder) throws IOException {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("run", folder.path().toString());
-        Path checkpoint = TrainState.latest(folder.checkpoints()).orElseThrow();
-        values.put("steps", TrainState.state(checkpoint).path("step").asLong());
+        Path checkpoint = CheckpointFolder.latest(folder.checkpoints()).orElseThrow();
+        values.put("steps", CheckpointFolder.state(checkpoint).path("step").asLong());
         JsonNode loss = FollowedFile.lastJson(folder.metrics()).path("loss");
         values.put("loss", loss.isNumber() ? loss.asDouble() : null);
         values.put("checkpoint", checkpoint.toString());
@@ -171,14 +166,13 @@ final class Training implements AutoCloseable {
 
     /** The run that the flags mean, if it has begun. */
     private Optional<RunFolder> begun() {
-        RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), trained);
-        return Failure.as(ExitCode.USAGE, () -> flags.output.find(identity));
+        return Failure.as(ExitCode.USAGE, () -> flags.output.find(plan, trained));
     }
 
     /** What a run that has not begun would begin with, checked. */
     private InitialState initialState() {
         return Failure.as(
-                ExitCode.CHECKPOINT, () -> flags.output.origin().open(config, flags.model.diffusion(), trained));
+                ExitCode.CHECKPOINT, () -> flags.output.origin().open(config, trained));
     }
 
     /**
@@ -200,16 +194,20 @@ final class Training implements AutoCloseable {
             InitialState state = initialState();
             return new Beginning(state.notes(), state.steps());
         }
-        Optional<Path> checkpoint = TrainState.latest(begun.get().checkpoints());
+        Optional<Path> checkpoint = CheckpointFolder.latest(begun.get().checkpoints());
         return new Beginning(
                 List.of("goes on with " + checkpoint.orElse(begun.get().path())),
                 checkpoint.map(RunSummary::step).orElse(0L));
     }
 
     /** A folder for a run that has not begun, once it is sure that it can. */
-    private RunFolder create() {
+    private RunFolder create(PrintWriter err) {
         initialState();
-        RunIdentity identity = RunIdentity.of(config, flags.model.diffusion(), trained);
+        RunIdentity identity = Failure.as(
+                ExitCode.DATA, () -> RunIdentity.of(config, plan.execution().precision(), trained));
+        if (flags.output.isAutomatic())
+            Failure.as(ExitCode.USAGE, () -> RunFolder.almost(flags.output.resultsDir, identity))
+                    .ifPresent(almost -> err.println("a new run, " + almost));
         RunIdentity whole = Failure.as(ExitCode.CHECKPOINT, () -> identity.begunWith(flags.output.origin()));
         return Failure.as(ExitCode.USAGE, () -> flags.output.create(flags.model.name(config.model()), whole));
     }
@@ -221,32 +219,26 @@ final class Training implements AutoCloseable {
 
     /** As {@link #run(PrintWriter)}, and {@code another} follows the run too. */
     RunFolder run(PrintWriter err, TrainingListener another) throws IOException {
-        GaussianDiffusion diffusion = flags.model.diffusion();
-        RunFolder folder = begun().orElseGet(this::create);
+        RunLock lock = Failure.as(
+                ExitCode.USAGE, () -> RunLock.take(flags.output.resultsDir, () -> begun().orElseGet(() -> create(err))));
+        RunFolder folder = lock.folder();
         err.println(trained.describe());
         if (validated.isPresent())
             err.println("to validate on: " + validated.get().data().describe());
-        else if (flags.output.cadence().evalEvery() > 0)
+        else if (plan.cadence().evalEvery() > 0)
             err.println("nothing to validate on, so --eval-every does nothing; give --hold-out or --validation-path");
-        err.println(ModelFlags.describe(config.model()));
-        Estimate.memoryWarning(config).ifPresent(err::println);
+        err.println(Words.model(config.model()));
+        Estimate.memoryWarning(config, plan.execution()).ifPresent(err::println);
         err.println("run folder: " + folder.path());
         err.flush();
         try (TrainingRun run = Failure.as(
                 ExitCode.CHECKPOINT,
-                () -> TrainingRun.open(
-                        folder,
-                        config,
-                        diffusion,
-                        trained,
-                        validated.map(on -> new Validation(on.data())),
-                        flags.output.cadence(),
-                        flags.output.safety()))) {
+                () -> TrainingRun.open(lock, plan, trained, validated.map(on -> new Validation(on.data()))))) {
             run.origin().forEach(err::println);
             if (run.trainer().steps() > 0) err.println(goesOn(run.trainer().steps()));
             err.flush();
             AtomicFile.write(folder.config(), describe().getBytes(StandardCharsets.UTF_8));
-            try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", config.maxSteps());
+            try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", plan.cadence().maxSteps());
                     Logs logs = Logs.to(progress::message);
                     Signals signals = Signals.handle(run::stop)) {
                 run.measurePeak();
@@ -277,9 +269,8 @@ final class Training implements AutoCloseable {
     private ModelCard card(RunFolder folder) throws IOException {
         return new ModelCard(
                 folder,
-                ModelFlags.describe(config.model()),
-                flags.model.diffusion().text(),
-                config,
+                Words.model(config.model()),
+                plan,
                 Origin.of(folder.identity()),
                 trained,
                 sampling(List.of("0")),
@@ -290,7 +281,7 @@ final class Training implements AutoCloseable {
     }
 
     private String goesOn(long steps) {
-        if (steps < config.maxSteps()) return "goes on after step " + steps;
+        if (steps < plan.cadence().maxSteps()) return "goes on after step " + steps;
         return "has its " + steps + " steps already; more with --max-steps, another run with --resume never";
     }
 
@@ -302,16 +293,6 @@ final class Training implements AutoCloseable {
     /** What the flags ask to draw, at the run's seed. */
     SampleRequest sampling(List<String> classes) {
         return flags.output.sampling.request(config.model(), classes, config.seed());
-    }
-
-    /** Up to {@value #MAX_COLUMNS} labels, evenly spread over all; as many empty ones for an unconditional model. */
-    private List<String> columns() {
-        int numClasses = config.model().numClasses();
-        if (numClasses == 0) return Collections.nCopies(MAX_COLUMNS, "");
-        int columns = Math.min(MAX_COLUMNS, numClasses);
-        return IntStream.range(0, columns)
-                .mapToObj(column -> Integer.toString((int) ((long) column * numClasses / columns)))
-                .toList();
     }
 
     /** Latents are decoded by the autoencoder, or else shown in the colours that were fitted when they were encoded. */
@@ -359,7 +340,7 @@ final class Training implements AutoCloseable {
             if (progress.isLive() && now - shownNanos > LIVE_NANOS)
                 show(run.sinceLastLog((trainer.steps() - shownStep) * 1e9 / (now - shownNanos)));
             // the last step is shown with its loss
-            if (trainer.steps() < config.maxSteps()) progress.update(trainer.steps(), figures);
+            if (trainer.steps() < plan.cadence().maxSteps()) progress.update(trainer.steps(), figures);
             return true;
         }
 
@@ -400,7 +381,7 @@ final class Training implements AutoCloseable {
             try {
                 draw(trainer);
             } catch (IOException e) {
-                if (flags.output.safety().onSaveFailure() == TrainingRun.OnSaveFailure.STOP) throw e;
+                if (plan.safety().onSaveFailure() == Safety.OnSaveFailure.STOP) throw e;
                 progress.message("No grid of samples at step " + trainer.steps() + ": "
                         + Failure.of(e).getMessage().lines().findFirst().orElse(""));
             }
@@ -408,21 +389,19 @@ final class Training implements AutoCloseable {
         }
 
         private void draw(Trainer trainer) throws IOException {
-            List<String> columns = columns(), classes = new ArrayList<>();
-            for (int row = 0; row < ROWS; row++) classes.addAll(columns);
-            SampleRequest request = sampling(classes);
-            Path file = folder.samples(trainer.steps());
+            SampleGrid grid = SampleGrid.of(config.model());
             try (DiTPipeline pipeline =
-                    drawing(DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), classNames(), config.device()))) {
-                List<BufferedImage> pictures = Drawing.viewable(pipeline.sample(request, step -> !run.isStopping()));
-                List<String> captions = columns.stream()
-                        .map(label ->
-                                label.isEmpty() ? "" : pipeline.classNames().name(Integer.parseInt(label)))
-                        .toList();
-                Images.writePng(
-                        file,
-                        ClassGrid.captioned(pictures, captions),
-                        Drawing.text(request, pipeline, folder.path() + ", step " + trainer.steps()));
+                    drawing(DiTPipeline.of(
+                    trainer.state().averagedNetwork(),
+                    config.diffusion(),
+                    classNames(),
+                    plan.execution().device()))) {
+                grid.write(
+                        folder.samples(trainer.steps()),
+                        pipeline,
+                        sampling(grid.classes()),
+                        folder.path() + ", step " + trainer.steps(),
+                        step -> !run.isStopping());
             }
         }
     }

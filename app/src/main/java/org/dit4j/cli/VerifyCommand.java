@@ -10,8 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.dit4j.checkpoint.TrainState;
-import org.dit4j.train.RunFolder;
+import org.dit4j.checkpoint.CheckpointFolder;
+import org.dit4j.run.RunFolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -38,7 +38,7 @@ final class VerifyCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         Map<String, List<String>> damage = new LinkedHashMap<>();
-        for (Path checkpoint : checkpoints()) damage.put(checkpoint.toString(), TrainState.verify(checkpoint));
+        for (Path checkpoint : checkpoints()) damage.put(checkpoint.toString(), CheckpointFolder.verify(checkpoint));
         PrintWriter out = spec.commandLine().getOut();
         if (json) out.println(new ObjectMapper().writeValueAsString(damage));
         else
@@ -54,8 +54,8 @@ final class VerifyCommand implements Callable<Integer> {
         return Failure.as(ExitCode.CHECKPOINT, () -> {
             if (!Files.isDirectory(path))
                 throw new NoSuchFileException(path.toString(), null, "no such folder; give the folder of a run");
-            if (TrainState.isCheckpoint(path)) return List.of(path);
-            List<Path> checkpoints = TrainState.checkpoints(new RunFolder(path).checkpoints());
+            if (CheckpointFolder.isCheckpoint(path)) return List.of(path);
+            List<Path> checkpoints = CheckpointFolder.checkpoints(new RunFolder(path).checkpoints());
             if (checkpoints.isEmpty()) throw new IOException(path + " has no checkpoint; give the folder of a run");
             return checkpoints;
         });

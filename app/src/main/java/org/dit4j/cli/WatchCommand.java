@@ -18,10 +18,11 @@ import org.dit4j.report.Figures;
 import org.dit4j.report.FollowedFile;
 import org.dit4j.report.Numbers;
 import org.dit4j.report.Progress;
+import org.dit4j.report.RunSummary;
 import org.dit4j.report.Terminal;
-import org.dit4j.train.RunFolder;
-import org.dit4j.train.RunLock;
-import org.dit4j.train.TrainingLog;
+import org.dit4j.run.RunFolder;
+import org.dit4j.run.RunLock;
+import org.dit4j.run.TrainingLog;
 import org.dit4j.train.ValidationLosses;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -174,7 +175,8 @@ final class WatchCommand implements Callable<Integer> {
 
     /** The same line as the trainer's; for the last step there is a result. */
     private void show() {
-        Long configured = RunSummary.maxSteps(folder); // a trainer that goes on may have been given more
+        // a trainer that goes on may have been given more
+        Long configured = Failure.as(ExitCode.USAGE, () -> RunSummary.maxSteps(folder));
         long steps = configured == null ? last.step() : configured;
         if (progress == null || steps != total) {
             if (progress != null) progress.close();

@@ -17,14 +17,12 @@ import java.util.stream.Collectors;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Glyphs;
-import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.doctor.Finding.Area;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
-import org.dit4j.train.Ema;
-import org.dit4j.train.LearningRate;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
+import org.dit4j.train.Execution;
 
 /** The checks: each looks at facts and says what it found. What is tried for real (disks, a training step, a sample) is tiny. */
 public final class Checks {
@@ -270,31 +268,18 @@ public final class Checks {
 
     /** One training step and one sample of a tiny model. */
     public static Finding model(String device) {
-        TrainConfig config = new TrainConfig(
-                TINY,
-                0,
-                1,
-                4,
-                4,
-                new LearningRate(1e-4, 0),
-                0,
-                0,
-                new Ema.Schedule(0.9999, 0),
-                false,
-                0,
-                false,
-                false,
-                device);
+        TrainConfig config = TrainConfig.published(TINY).withGlobalBatchSize(4);
+        Execution execution = Execution.DEFAULT.withDevice(device).withNumWorkers(0);
         String name = "model " + device;
         Glyphs data = new Glyphs(0, TINY.inputHeight());
-        try (Trainer trainer = new Trainer(config, GaussianDiffusion.published(), data)) {
+        try (Trainer trainer = new Trainer(config, execution, data)) {
             long start = System.nanoTime();
             trainer.step();
             double loss = trainer.drainMeanLoss(); // waits for the device
             double trained = (System.nanoTime() - start) / 1e6;
             start = System.nanoTime();
             try (DiTPipeline pipeline =
-                    DiTPipeline.of(trainer.emaNetwork(), trainer.diffusion(), data.classNames(), device)) {
+                    DiTPipeline.of(trainer.state().averagedNetwork(), config.diffusion(), data.classNames(), device)) {
                 pipeline.sample(SampleRequest.of("0").withSteps(2));
             }
             String text = String.format(

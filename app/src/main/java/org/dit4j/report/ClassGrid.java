@@ -59,4 +59,15 @@ public final class ClassGrid {
         int side = Math.min(height, width);
         return (VIEWABLE_PIXELS + side - 1) / side;
     }
+
+    /** Small pictures of one size enlarged until they can be seen. */
+    public static List<BufferedImage> viewable(List<BufferedImage> pictures) {
+        BufferedImage first = pictures.get(0);
+        return enlarged(pictures, viewableScale(first.getHeight(), first.getWidth()));
+    }
+
+    /** Pictures {@code scale} times as high and as wide. */
+    public static List<BufferedImage> enlarged(List<BufferedImage> pictures, int scale) {
+        return pictures.stream().map(picture -> Images.enlarge(picture, scale)).toList();
+    }
 }

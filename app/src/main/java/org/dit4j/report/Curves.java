@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToLongFunction;
 import org.dit4j.io.Images;
-import org.dit4j.train.TrainingLog;
+import org.dit4j.run.TrainingLog;
 import org.dit4j.train.ValidationLosses;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;

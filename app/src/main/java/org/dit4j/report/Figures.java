@@ -2,7 +2,7 @@ package org.dit4j.report;
 
 import java.util.Locale;
 import java.util.stream.Stream;
-import org.dit4j.train.TrainingLog;
+import org.dit4j.run.TrainingLog;
 
 /** What the line of progress says of a training, the most important first. */
 public final class Figures {

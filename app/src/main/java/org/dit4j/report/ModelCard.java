@@ -11,11 +11,16 @@ import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.data.Dataset;
 import org.dit4j.model.DiTConfig;
-import org.dit4j.train.Origin;
-import org.dit4j.train.RunFolder;
+import org.dit4j.run.Origin;
+import org.dit4j.run.RunFolder;
 import org.dit4j.train.TrainConfig;
-import org.dit4j.train.TrainingLog;
+import org.dit4j.run.TrainingLog;
 import org.dit4j.train.ValidationLosses;
+import java.awt.image.BufferedImage;
+import org.dit4j.DiTPipeline;
+import javax.imageio.ImageIO;
+import org.dit4j.torch.Precision;
+import org.dit4j.run.RunPlan;
 
 /**
  * What a stranger should know of a run: Markdown with the front matter of
@@ -26,7 +31,7 @@ public final class ModelCard {
 
     private final RunFolder folder;
     private final String model;
-    private final String diffusion;
+    private final RunPlan plan;
     private final TrainConfig config;
     private final Origin origin;
     private final Dataset data;
@@ -39,7 +44,6 @@ public final class ModelCard {
      * The card of a run.
      *
      * @param model in words
-     * @param diffusion its name
      * @param origin what it began with
      * @param sampling how its grids are drawn
      * @param sampleCommand that draws from it
@@ -49,8 +53,7 @@ public final class ModelCard {
     public ModelCard(
             RunFolder folder,
             String model,
-            String diffusion,
-            TrainConfig config,
+            RunPlan plan,
             Origin origin,
             Dataset data,
             SampleRequest sampling,
@@ -59,8 +62,8 @@ public final class ModelCard {
             String goOnCommand) {
         this.folder = folder;
         this.model = model;
-        this.diffusion = diffusion;
-        this.config = config;
+        this.plan = plan;
+        config = plan.config();
         this.origin = origin;
         this.data = data;
         this.sampling = sampling;
@@ -97,7 +100,7 @@ public final class ModelCard {
             parts.add("It draws latents. Both need the autoencoder that is to decode them: `--vae PATH`, and"
                     + " `DiTPipeline.open(run, vae)`.");
         parts.add("## Go on with it\n\n    " + goOnCommand + "\n\nwith `--max-steps` for more than "
-                + Numbers.number(config.maxSteps()) + " steps.");
+                + Numbers.number(plan.cadence().maxSteps()) + " steps.");
         parts.add(
                 "`dit train` writes this file as the run goes. `config.yaml` has the whole configuration, `metrics.jsonl` every log.");
         return String.join("\n\n", parts) + "\n";
@@ -116,7 +119,7 @@ public final class ModelCard {
 
     private Map<String, String> progress(long step, long images, RunHistory history) {
         Map<String, String> rows = new LinkedHashMap<>();
-        rows.put("steps", Numbers.number(step) + " of " + Numbers.number(config.maxSteps()));
+        rows.put("steps", Numbers.number(step) + " of " + Numbers.number(plan.cadence().maxSteps()));
         String epochs = data.size() == Dataset.ENDLESS
                 ? ""
                 : ", " + Numbers.real((double) images / data.size()) + " times the data";
@@ -151,7 +154,7 @@ public final class ModelCard {
         rows.put("model", model);
         rows.put("parameters", Numbers.number(network.parameters()));
         rows.put("Gflops", Numbers.real(network.gflops()) + " for one image (multiply-accumulates of a forward pass)");
-        rows.put("diffusion", diffusion);
+        rows.put("diffusion", config.diffusion().text());
         rows.put(
                 "began with",
                 switch (origin.kind()) {
@@ -178,7 +181,7 @@ public final class ModelCard {
                                 ? ""
                                 : ", half-life at most " + config.ema().rampRatio() + " of the images trained"));
         rows.put("random flips", config.flip() ? "yes" : "no");
-        rows.put("precision", config.bf16() ? "bfloat16 matrix products, float32 weights" : "float32");
+        rows.put("precision", plan.execution().precision() == Precision.FP32 ? "float32" : "bfloat16 matrix products, float32 weights");
         rows.put("seed", Long.toString(config.seed()));
         vae.ifPresent(path -> rows.put("autoencoder", path.toString()));
         return rows;

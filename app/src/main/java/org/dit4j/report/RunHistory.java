@@ -7,8 +7,8 @@ import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToLongFunction;
 import org.dit4j.io.JsonLine;
-import org.dit4j.train.RunFolder;
-import org.dit4j.train.TrainingLog;
+import org.dit4j.run.RunFolder;
+import org.dit4j.run.TrainingLog;
 import org.dit4j.train.ValidationLosses;
 
 /** What a run has logged so far, former processes included, as its folder has it. Of many logs it keeps means, so that its size is bounded. */

@@ -9,10 +9,10 @@ import java.util.Locale;
 import java.util.function.Consumer;
 import org.dit4j.io.EventFile;
 import org.dit4j.train.Histograms;
-import org.dit4j.train.RunFolder;
+import org.dit4j.run.RunFolder;
 import org.dit4j.train.Trainer;
-import org.dit4j.train.TrainingListener;
-import org.dit4j.train.TrainingLog;
+import org.dit4j.run.TrainingListener;
+import org.dit4j.run.TrainingLog;
 import org.dit4j.train.ValidationLosses;
 
 /** Writes what a run logs for TensorBoard too. What cannot be written is told, and does not end the run. */
@@ -60,7 +60,7 @@ public final class TensorBoard implements TrainingListener, AutoCloseable {
         add(values, "device/percent_of_peak", log.time().percentOfPeak());
         if (log.time().memoryBytes() > 0)
             add(values, "device/memory_bytes", log.time().memoryBytes());
-        if (histograms && logs++ % LOGS_TO_HISTOGRAMS == 0) values.addAll(Histograms.of(trainer));
+        if (histograms && logs++ % LOGS_TO_HISTOGRAMS == 0) values.addAll(Histograms.of(trainer.state()));
         write(log.step(), () -> values);
     }
 

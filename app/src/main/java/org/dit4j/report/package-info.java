@@ -1,2 +1,2 @@
-/** What a person sees while the library works: the progress line in the terminal. */
+/** What a person sees of runs and of pictures: progress, summaries, curves, grids and their texts; knows no command line. */
 package org.dit4j.report;

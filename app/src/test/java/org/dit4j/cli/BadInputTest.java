@@ -21,8 +21,8 @@ import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
-import org.dit4j.train.RunFolder;
-import org.dit4j.train.RunLock;
+import org.dit4j.run.RunFolder;
+import org.dit4j.run.RunLock;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -130,7 +130,7 @@ class BadInputTest {
                     new DiTCheckpoint.Description(
                                     description.model().withTrunk(32, 1, 2),
                                     List.of(),
-                                    "linear 1000 noise learned_range",
+                                    description.diffusion(),
                                     "")
                             .metadata());
         }
@@ -213,7 +213,7 @@ class BadInputTest {
             delimiter = '|',
             value = {
                 "USAGE | --data-path= | --data-path is missing: a folder or .zip of pictures, an IDX file, or glyphs",
-                "DATA  | --data-path=glyfs | glyfs: there is no such folder or file; the built-in data are called glyphs; did you mean glyphs?",
+                "DATA  | --data-path=glyfs | glyfs: there is no such folder or file; the built-in data are called glyphs",
                 "DATA  | --data-path=no/where | no/where: there is no such folder of pictures",
                 "DATA  | --data-path=$EMPTY | $EMPTY: ",
                 "DATA  | --data-path=$BROKEN --image-size=16 --num-classes=1 | 1.png: ",
@@ -228,7 +228,7 @@ class BadInputTest {
                 "DATA  | --data-path=$IDX_CUT | cut short: 8191 of 8192 bytes of data are there; get it again",
                 "DATA  | --data-path=$IDX_ALONE | train-labels-idx1-ubyte: the labels of train-images-idx3-ubyte must be beside it",
                 "DATA  | --data-path=$IDX --class-names=one | label 1 of image 1 is outside 0 … 0",
-                "USAGE | --data-path=$EMPTY --class-names=one | --class-names is for IDX and tar files",
+                "USAGE | --data-path=$EMPTY --class-names=one | class names are for IDX and tar files; the classes of a folder are named by its folders, or by a table of classes",
                 "USAGE | --data-path=$EMPTY --classes-csv=x | --classes-csv, --classes-key and --classes-name go together",
                 "USAGE | --model=DiT-XXL/2 | unknown value \"DiT-XXL/2\"; one of [DiT-S/8,",
                 "USAGE | --model=DiT-XXL/2 | did you mean DiT-XL/2?",
@@ -236,8 +236,10 @@ class BadInputTest {
                 "USAGE | --patch-size=5 | input height 32 is not a multiple of the patch size 5",
                 "USAGE | --num-heads=3 | hidden size 16 is not a multiple of the number of heads 3",
                 "USAGE | --image-size=4 | glyphs of 4 pixels cannot be drawn; choose 8 to 1024",
-                "USAGE | --channels=2 | --channels is 2; 1 is grey, 3 is RGB",
-                "USAGE | --channels=1 | the data are 3×32×32 (channels, height, width), the model takes 1×32×32",
+                "USAGE | --class-names=a | glyphs have classes and names of their own",
+                "USAGE | --data-path=$IDX --image-size=16 | image size is 16, these data are of pictures of ",
+                "USAGE | --channels=2 | channels is 2; 1 is grey, 3 is RGB",
+                "USAGE | --channels=1 | channels is 1, these data have 3",
                 "USAGE | --num-classes=9 | the data have 10 classes, the model 9; it needs at least as many",
                 "USAGE | --micro-batch-size=3 | global batch size 4 is not a multiple of the micro-batch size 3",
                 "USAGE | --epochs=1 | these data are endless and have no epochs",

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.dit4j.checkpoint.TrainState;
+import org.dit4j.checkpoint.CheckpointFolder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -34,14 +34,17 @@ class ContinueTest {
 
     private static List<String> names(Path folder) throws IOException {
         try (Stream<Path> entries = Files.list(folder)) {
-            return entries.map(entry -> entry.getFileName().toString()).sorted().toList();
+            return entries.map(entry -> entry.getFileName().toString())
+                    .filter(name -> !name.startsWith("."))
+                    .sorted()
+                    .toList();
         }
     }
 
     private static long newestStep(Path run) throws IOException {
         Path newest =
-                TrainState.newestWhole(run.resolve("checkpoints"), damage -> {}).orElseThrow();
-        return TrainState.state(newest).get("step").asLong();
+                CheckpointFolder.newestWhole(run.resolve("checkpoints"), damage -> {}).orElseThrow();
+        return CheckpointFolder.state(newest).get("step").asLong();
     }
 
     @Test
@@ -86,7 +89,7 @@ class ContinueTest {
         CommandRun other = train("--resume=" + run, "--depth=2");
         assertEquals(2, other.exitCode());
         assertTrue(other.err().contains(run + " trains another model: model: "), other.err());
-        for (Path checkpoint : TrainState.checkpoints(run.resolve("checkpoints")))
+        for (Path checkpoint : CheckpointFolder.checkpoints(run.resolve("checkpoints")))
             Files.delete(checkpoint.resolve("state.json"));
         CommandRun damaged = train("--max-steps=5");
         assertEquals(5, damaged.exitCode(), damaged.err());
@@ -167,7 +170,7 @@ class ContinueTest {
                 "--keep-last=1",
                 "--log-every=1000");
         try {
-            await(process, () -> !TrainState.checkpoints(checkpoints).isEmpty());
+            await(process, () -> !CheckpointFolder.checkpoints(checkpoints).isEmpty());
             send("INT", process);
             await(
                     process,
@@ -181,9 +184,9 @@ class ContinueTest {
             assertTrue(
                     names(checkpoints).stream().anyMatch(name -> name.contains(".tmp-")),
                     "it was stopped while it saved: " + names(checkpoints));
-            for (Path checkpoint : TrainState.checkpoints(checkpoints))
-                assertEquals(List.of(), TrainState.verify(checkpoint));
-            assertFalse(TrainState.checkpoints(checkpoints).isEmpty());
+            for (Path checkpoint : CheckpointFolder.checkpoints(checkpoints))
+                assertEquals(List.of(), CheckpointFolder.verify(checkpoint));
+            assertFalse(CheckpointFolder.checkpoints(checkpoints).isEmpty());
         } finally {
             process.destroyForcibly();
         }

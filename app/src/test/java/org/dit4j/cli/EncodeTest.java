@@ -9,9 +9,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -248,7 +251,6 @@ class EncodeTest {
         assertEquals(0, run.exitCode(), run.err());
         assertTrue(run.err().contains("left out 1 broken:\n  " + torn), run.err());
         assertTrue(run.out().contains("1 broken ones left out"), run.out());
-        assertFalse(Files.exists(root.resolve("skipped/encode.lock")));
     }
 
     /** A folder, a zip and a tar with two whole pictures and a broken one in the same class. */
@@ -298,6 +300,21 @@ class EncodeTest {
                     skipped.err());
             assertTrue(skipped.out().contains("1 broken ones left out"), skipped.out());
         }
+    }
+
+    @Test
+    void aFolderThatAnotherJobWritesIsRefusedByNameAndLeftAlone(@TempDir Path root) throws IOException {
+        Path out = Files.createDirectory(root.resolve("out")), data = TestFiles.idx(root.resolve("idx"), 4, 8, 8, 2);
+        try (FileChannel channel =
+                        FileChannel.open(out.resolve("job.lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+                FileLock lock = channel.lock()) {
+            CommandRun run = encode(data, out);
+            assertEquals(ExitCode.USAGE.code, run.exitCode(), run.err());
+            assertTrue(run.err().contains(out + ": another job is writing here; wait for it"), run.err());
+            assertFalse(Files.exists(out.resolve("latents.json")));
+            assertTrue(lock.isValid());
+        }
+        assertEquals(0, encode(data, out).exitCode());
     }
 
     @Test

@@ -16,7 +16,7 @@ import org.dit4j.io.FormatException;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.train.DivergedException;
-import org.dit4j.train.SaveException;
+import org.dit4j.run.SaveException;
 import org.junit.jupiter.api.Test;
 
 class FailureTest {

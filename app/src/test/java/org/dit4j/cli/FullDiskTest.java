@@ -11,7 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
-import org.dit4j.checkpoint.TrainState;
+import org.dit4j.checkpoint.CheckpointFolder;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -66,7 +66,7 @@ class FullDiskTest {
         mount(folder, 64 << 20, false);
         assertEquals(0, train(folder, "stop").exitCode());
         long checkpoint =
-                bytes(TrainState.checkpoints(run(folder).resolve("checkpoints")).get(0));
+                bytes(CheckpointFolder.checkpoints(run(folder).resolve("checkpoints")).get(0));
         for (int taken : new int[] {0, 4096}) { // there is room for run.json alone, and for nothing
             mount(folder, 4096, false);
             Files.write(folder.resolve("other"), new byte[taken]);
@@ -108,7 +108,7 @@ class FullDiskTest {
         assertTrue(message.lines().count() <= 5, message);
         assertTrue(run.err().matches(NEEDS), run.err());
         boolean saved = Files.isDirectory(folder.resolve("runs"))
-                && !TrainState.checkpoints(run(folder).resolve("checkpoints")).isEmpty();
+                && !CheckpointFolder.checkpoints(run(folder).resolve("checkpoints")).isEmpty();
         if (saved)
             assertEquals(0, CommandRun.of("verify", run(folder).toString()).exitCode());
         boolean wentOn = run.err().contains("train " + STEPS + "/" + STEPS);
@@ -134,8 +134,8 @@ class FullDiskTest {
     }
 
     private static long step(Path folder) throws IOException {
-        return TrainState.state(
-                        TrainState.latest(run(folder).resolve("checkpoints")).orElseThrow())
+        return CheckpointFolder.state(
+                        CheckpointFolder.latest(run(folder).resolve("checkpoints")).orElseThrow())
                 .get("step")
                 .asLong();
     }

@@ -126,11 +126,11 @@ class HoldOutTest {
             value = {
                 "--hold-out=0|--hold-out|\"0\" is not a whole number of at least 1",
                 "--eval-every=often|--eval-every|\"often\" is not a whole number of at least 0, or auto",
-                "--hold-out=3 --validation-path=x|--hold-out and --validation-path|validate on one of them",
+                "--hold-out=3 --validation-path=x|items to hold out, and other data to validate on (x)|validate on one of them",
                 "--hold-out=8 --data-path=IDX|cannot hold out 8 of 8 items|fewer than there are",
-                "--validation-path=glyphs|--validation-path glyphs: they are endless|--hold-out N",
+                "--validation-path=glyphs|glyphs are endless|hold some of them out",
                 "--validation-path=IDX|the data are 1×8×8|the model takes 3×32×32",
-                "--hold-out=3 --on-broken=skip --data-path=IDX|--hold-out and --on-broken skip|--validation-path",
+                "--hold-out=3 --on-broken=skip --data-path=IDX|cannot hold items out and skip broken pictures|give other data to validate on",
             })
     void whatCannotBeHeldOutIsRefused(String flags, String what, String cure) throws IOException {
         Path idx = TestFiles.idx(folder.resolve("idx"), 8, 8, 8, 4);

@@ -15,9 +15,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.bytedeco.pytorch.global.torch;
-import org.dit4j.checkpoint.TrainState.Retention;
 import org.dit4j.checkpoint.VaeCheckpoint;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.report.Estimate;
 import org.dit4j.torch.Backend;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.vae.AutoencoderKl;
@@ -28,6 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.dit4j.train.Execution;
 
 /** Every command that reports prints exactly one JSON object, with the keys that {@code docs/command-line.md} promises. */
 class JsonTest {
@@ -136,13 +137,13 @@ class JsonTest {
     void aRunThatDoesNotFitIsWarnedOf() {
         assumeFalse(Backend.hasCuda()); // a card says so itself
         TrainConfig published = TrainConfig.published(DiTConfig.of("DiT-XL/2"));
-        TrainConfig huge = published.resized(published.model(), 1 << 20, 1 << 20, false);
-        String warning = Estimate.memoryWarning(huge).orElseThrow();
+        TrainConfig huge = published.withGlobalBatchSize(1 << 20);
+        String warning = Estimate.memoryWarning(huge, Execution.DEFAULT).orElseThrow();
         assertTrue(
                 warning.matches("WARN this run needs .* of memory, .* are available, and the system may end it: .+"),
                 warning);
-        TrainConfig small = published.resized(DiTConfig.of("DiT-S/8"), 1, 1, false);
-        assertEquals(Optional.empty(), Estimate.memoryWarning(small));
+        TrainConfig small = published.withModel(DiTConfig.of("DiT-S/8")).withGlobalBatchSize(1);
+        assertEquals(Optional.empty(), Estimate.memoryWarning(small, Execution.DEFAULT));
     }
 
     @Test
@@ -161,16 +162,5 @@ class JsonTest {
                 run.out().matches("(?s).*# DOES NOT FIT: take --micro-batch-size \\d+, which trains the same.*"),
                 run.out());
         assertTrue(run.out().contains("(extrapolated from steps of all blocks with up to "), run.out());
-    }
-
-    @Test
-    void checkpointsThatStayAreCounted() {
-        assertEquals(1, Estimate.kept(500, 50_000, 0, new Retention(3, 0)));
-        assertEquals(3, Estimate.kept(400_000, 50_000, 0, new Retention(3, 0)));
-        assertEquals(4, Estimate.kept(400_000, 50_000, 0, new Retention(1, 100_000)), "the last is a multiple too");
-        assertEquals(3, Estimate.kept(650, 100, 0, new Retention(1, 150)), "300, 600 and 650");
-        assertEquals(8, Estimate.kept(400_000, 50_000, 0, new Retention(20, 0)));
-        assertEquals(3, Estimate.kept(500, 50_000, 9, new Retention(3, 0)), "by time, of one by steps");
-        assertEquals(7, Estimate.kept(400_000, 50_000, 900, new Retention(3, 100_000)), "by time, and every 100,000");
     }
 }

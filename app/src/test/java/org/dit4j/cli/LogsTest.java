@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.dit4j.report.Progress;
 import org.dit4j.report.Terminal;
-import org.dit4j.train.RunFolder;
+import org.dit4j.run.RunFolder;
 import org.junit.jupiter.api.Test;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;

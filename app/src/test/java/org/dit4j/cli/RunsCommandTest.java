@@ -12,8 +12,8 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.regex.Pattern;
-import org.dit4j.train.RunFolder;
-import org.dit4j.train.RunLock;
+import org.dit4j.run.RunFolder;
+import org.dit4j.run.RunLock;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 

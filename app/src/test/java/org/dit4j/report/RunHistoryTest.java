@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
-import org.dit4j.train.RunFolder;
-import org.dit4j.train.TrainingLog;
+import org.dit4j.run.RunFolder;
+import org.dit4j.run.TrainingLog;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 

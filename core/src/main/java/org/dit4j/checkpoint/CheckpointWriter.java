@@ -16,8 +16,6 @@ import java.util.UUID;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.Digests.Place;
 import org.dit4j.checkpoint.Manifest.StoredFile;
-import org.dit4j.checkpoint.TrainState.Part;
-import org.dit4j.checkpoint.TrainState.Retention;
 import org.dit4j.io.Safetensors;
 
 /**
@@ -39,17 +37,17 @@ final class CheckpointWriter {
         this.folder = folder;
     }
 
-    Path save(long step, Map<String, Part> parts, byte[] state, Retention retention) throws IOException {
+    Path save(long step, Map<String, CheckpointPart> parts, byte[] state, Retention retention) throws IOException {
         long needed = bytes(parts, state);
         if (freeBytes() < needed) throw failure("No space left on device", step, needed, null);
-        String name = TrainState.name(step);
+        String name = CheckpointNames.name(step);
         Path target = folder.resolve(name), temporary = temporary(name);
         try {
             disk.createFolder(temporary);
             List<StoredFile> files = new ArrayList<>();
-            for (Map.Entry<String, Part> part : parts.entrySet())
+            for (Map.Entry<String, CheckpointPart> part : parts.entrySet())
                 files.add(write(temporary.resolve(part.getKey()), part.getValue()));
-            files.add(write(temporary.resolve(TrainState.STATE), state));
+            files.add(write(temporary.resolve(CheckpointNames.STATE), state));
             write(temporary.resolve(Manifest.NAME), new Manifest(step, files).toBytes());
             disk.forceFolder(temporary);
             // one of this step is there after the run went back to an older one; it is damaged, or has the same content
@@ -110,9 +108,9 @@ final class CheckpointWriter {
         return folder.resolve(name + TEMPORARY + UUID.randomUUID());
     }
 
-    private static long bytes(Map<String, Part> parts, byte[] state) throws IOException {
+    private static long bytes(Map<String, CheckpointPart> parts, byte[] state) throws IOException {
         long needed = OVERHEAD_BYTES + state.length;
-        for (Part part : parts.values()) {
+        for (CheckpointPart part : parts.values()) {
             long size = Safetensors.size(part.tensors(), part.metadata());
             // the manifest has some 12 bytes for a block and 200 for a tensor
             needed += size + size / Digests.BLOCK * 12 + 200L * part.tensors().size();
@@ -120,7 +118,7 @@ final class CheckpointWriter {
         return needed;
     }
 
-    private StoredFile write(Path file, Part part) throws IOException {
+    private StoredFile write(Path file, CheckpointPart part) throws IOException {
         try (Disk.Output output = disk.create(file)) {
             Digests digests = new Digests(places(part));
             Safetensors.write(new Digesting(output, digests), part.tensors(), part.metadata());
@@ -129,7 +127,7 @@ final class CheckpointWriter {
         }
     }
 
-    private static List<Place> places(Part part) throws IOException {
+    private static List<Place> places(CheckpointPart part) throws IOException {
         long begin = Safetensors.size(part.tensors(), part.metadata());
         for (Tensor tensor : part.tensors().values()) begin -= tensor.nbytes();
         List<Place> places = new ArrayList<>();
@@ -151,22 +149,22 @@ final class CheckpointWriter {
     }
 
     private void writeLatest(String name) throws IOException {
-        Path temporary = temporary(TrainState.LATEST);
+        Path temporary = temporary(CheckpointNames.LATEST);
         write(temporary, (name + "\n").getBytes(StandardCharsets.UTF_8));
-        disk.move(temporary, folder.resolve(TrainState.LATEST));
+        disk.move(temporary, folder.resolve(CheckpointNames.LATEST));
         disk.forceFolder(folder);
     }
 
     private void deleteOld(long step, Retention retention) throws IOException {
         List<Path> newestFirst = disk.list(folder).stream()
-                .filter(path -> TrainState.step(path) >= 0)
-                .sorted(Comparator.comparingLong(TrainState::step).reversed())
+                .filter(path -> CheckpointNames.step(path) >= 0)
+                .sorted(Comparator.comparingLong(CheckpointNames::step).reversed())
                 .toList();
         int last = 0;
         for (Path path : newestFirst) {
             // a later one is damaged: the run went on from one before it
-            boolean stays = TrainState.step(path) <= step
-                    && (last++ < retention.last() || retention.keeps(TrainState.step(path)));
+            boolean stays = CheckpointNames.step(path) <= step
+                    && (last++ < retention.last() || retention.keeps(CheckpointNames.step(path)));
             // renamed first: half a checkpoint never stands under a checkpoint's name
             if (!stays) disk.move(path, temporary(path.getFileName().toString()));
         }

@@ -11,6 +11,7 @@ import org.dit4j.io.FormatException;
 import org.dit4j.io.ShardIndex;
 import org.dit4j.torch.Backend;
 import org.dit4j.vae.LatentCodec;
+import org.dit4j.model.DiT;
 
 /** One way to open whatever holds a DiT. Nothing is ever downloaded. */
 public final class Checkpoints {
@@ -41,7 +42,7 @@ public final class Checkpoints {
     }
 
     private static DiTWeights openFile(Path file, OpenOptions options) throws IOException {
-        TrainState.requireWhole(file);
+        CheckpointFolder.requireWhole(file);
         TensorFile tensors = TensorFile.of(file, options.weights());
         Optional<DiTCheckpoint.Description> ours = DiTCheckpoint.describe(file, tensors.metadata());
         return ours.isPresent()
@@ -58,7 +59,7 @@ public final class Checkpoints {
     }
 
     private static String name(OpenOptions options) {
-        return options.weights() == Weights.EMA ? TrainState.EMA : TrainState.MODEL;
+        return options.weights() == Weights.EMA ? CheckpointFolder.EMA : CheckpointFolder.MODEL;
     }
 
     /** The file of weights that a path means: itself, or the one in a folder. */
@@ -67,11 +68,11 @@ public final class Checkpoints {
         if (isDiffusers(path, options)) return DiffusersFolder.weights(path);
         if (Files.exists(path.resolve(name(options)))) return path.resolve(name(options));
         Path checkpoints = Files.isDirectory(path.resolve("checkpoints")) ? path.resolve("checkpoints") : path;
-        return TrainState.latest(checkpoints)
+        return CheckpointFolder.latest(checkpoints)
                 .map(newest -> newest.resolve(name(options)))
                 .orElseThrow(() -> new FormatException(
                         path,
-                        "holds no checkpoint; give a run folder, a checkpoint's folder (with " + TrainState.EMA
+                        "holds no checkpoint; give a run folder, a checkpoint's folder (with " + CheckpointFolder.EMA
                                 + "), a diffusers pipeline's folder (with model_index.json), or a file"));
     }
 

@@ -10,7 +10,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import org.dit4j.diffusion.DdimSchedule;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.diffusion.DiffusionConfig.Products;
+import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiT;
@@ -26,19 +28,11 @@ import org.dit4j.vae.LinearRgb;
  * can be moved alone.
  */
 public final class DiTCheckpoint {
-    /** What a file without a word about it was trained on. */
-    private static final String PUBLISHED_DIFFUSION = "linear 1000 noise learned_range";
-
-    /** The same for a network that predicts no variance (Ho et al. 2020). */
-    private static final String FIXED_DIFFUSION = "linear 1000 noise fixed_large";
-
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String MODEL = "dit4j.model",
-            DIFFUSION = "dit4j.diffusion",
             CLASSES = "dit4j.classes",
             WEIGHTS = "dit4j.weights";
     private static final String PROFILE = "dit4j.profile",
-            SCHEDULE = "dit4j.ddim",
             LATENTS = "dit4j.latents",
             COLOURS = "dit4j.colours";
 
@@ -53,20 +47,20 @@ public final class DiTCheckpoint {
      *
      * @param model the network
      * @param classNames one per class, or empty
-     * @param diffusion what the network was trained to undo, as {@code GaussianDiffusion.text} writes it
+     * @param diffusion what the network was trained to undo
      * @param weights how they came about, for people: "EMA 0.9999 after 400000 steps"; empty if nobody says
      * @param profile whose arithmetic the network follows
-     * @param schedule of diffusers' sampling; of consequence to that profile only
+     * @param scheduler of diffusers' sampling; of consequence to that profile only
      * @param latents whose latents the network draws; empty for pixels, and where nobody says
      * @param colours a projection of these latents to colours, for previews, if there is one
      */
     public record Description(
             DiTConfig model,
             List<String> classNames,
-            String diffusion,
+            DiffusionConfig diffusion,
             String weights,
             Profile profile,
-            DdimSchedule schedule,
+            SchedulerConfig scheduler,
             Optional<LatentSpace> latents,
             Optional<LinearRgb> colours) {
         public Description {
@@ -74,26 +68,48 @@ public final class DiTCheckpoint {
         }
 
         /** Of a network that follows the published code. */
-        public Description(DiTConfig model, List<String> classNames, String diffusion, String weights) {
+        public Description(DiTConfig model, List<String> classNames, DiffusionConfig diffusion, String weights) {
             this(
                     model,
                     classNames,
                     diffusion,
                     weights,
                     Profile.OFFICIAL,
-                    DdimSchedule.PUBLISHED,
+                    SchedulerConfig.PUBLISHED,
                     Optional.empty(),
                     Optional.empty());
         }
 
         /** The same for the latents of a known autoencoder. */
         public Description withLatents(Optional<LatentSpace> known, Optional<LinearRgb> shownBy) {
-            return new Description(model, classNames, diffusion, weights, profile, schedule, known, shownBy);
+            return new Description(model, classNames, diffusion, weights, profile, scheduler, known, shownBy);
         }
 
-        /** The same following another code's arithmetic. */
+        /**
+         * The same following another code's arithmetic.
+         *
+         * @throws IllegalArgumentException if that code has no such diffusion
+         */
         public Description withProfile(Profile other) {
-            return new Description(model, classNames, diffusion, weights, other, schedule, latents, colours);
+            if (other == profile) return this;
+            if (other == Profile.OFFICIAL) requirePublishedArithmetic();
+            DiffusionConfig followed =
+                    diffusion.withProducts(other == Profile.OFFICIAL ? Products.FLOAT64 : Products.FLOAT32);
+            return new Description(model, classNames, followed, weights, other, scheduler, latents, colours);
+        }
+
+        /** The published code scales the ends of a linear schedule, and knows no other ones; nor has it an offset, nor clips latents. */
+        private void requirePublishedArithmetic() {
+            boolean published = diffusion.withProducts(Products.FLOAT64).hasPublishedEnds();
+            if (!published || !scheduler.equals(SchedulerConfig.PUBLISHED))
+                throw new IllegalArgumentException("the weights have a noise schedule of their own (" + diffusion.text()
+                        + ", steps offset " + scheduler.stepsOffset() + (scheduler.clip() ? ", clipped" : "")
+                        + "), which the published code has not; open them with the diffusers profile");
+        }
+
+        /** The same of weights that came about in another way. */
+        public Description withWeights(String other) {
+            return new Description(model, classNames, diffusion, other, profile, scheduler, latents, colours);
         }
 
         /** As safetensors metadata. */
@@ -105,13 +121,14 @@ public final class DiTCheckpoint {
                 metadata.put(CLASSES, JSON.writeValueAsString(classNames));
                 if (profile != Profile.OFFICIAL)
                     metadata.put(PROFILE, profile.name().toLowerCase(Locale.ROOT));
-                if (!schedule.equals(DdimSchedule.PUBLISHED)) metadata.put(SCHEDULE, JSON.writeValueAsString(schedule));
+                if (!scheduler.equals(SchedulerConfig.PUBLISHED))
+                    metadata.put(DescribedDiffusion.SCHEDULER, JSON.writeValueAsString(scheduler));
                 if (latents.isPresent()) metadata.put(LATENTS, JSON.writeValueAsString(latents.get()));
                 if (colours.isPresent()) metadata.put(COLOURS, JSON.writeValueAsString(colours.get()));
             } catch (JsonProcessingException e) {
                 throw new IllegalStateException(e); // plain numbers and strings
             }
-            metadata.put(DIFFUSION, diffusion);
+            metadata.put(DescribedDiffusion.DIFFUSION, diffusion.toJson().toString());
             metadata.put(WEIGHTS, weights);
             return metadata;
         }
@@ -135,13 +152,15 @@ public final class DiTCheckpoint {
             DiTConfig model = parsed(file, metadata, MODEL, DiTConfig.class).orElseThrow();
             List<String> classNames =
                     List.of(parsed(file, metadata, CLASSES, String[].class).orElse(new String[0]));
+            Profile profile = profile(file, metadata.getOrDefault(PROFILE, "official"));
+            DescribedDiffusion described = DescribedDiffusion.of(file, metadata, model, profile);
             return Optional.of(new Description(
                     model,
                     classNames,
-                    metadata.getOrDefault(DIFFUSION, publishedDiffusion(model)),
+                    described.diffusion(),
                     metadata.getOrDefault(WEIGHTS, ""),
-                    profile(file, metadata.getOrDefault(PROFILE, "official")),
-                    parsed(file, metadata, SCHEDULE, DdimSchedule.class).orElse(DdimSchedule.PUBLISHED),
+                    profile,
+                    described.scheduler(),
                     parsed(file, metadata, LATENTS, LatentSpace.class),
                     parsed(file, metadata, COLOURS, LinearRgb.class)));
         } catch (JsonProcessingException e) {
@@ -159,11 +178,6 @@ public final class DiTCheckpoint {
                 || value instanceof Object[] items && Arrays.asList(items).contains(null))
             throw new FormatException(file, "its \"" + key + "\" is or has a null");
         return Optional.of(value);
-    }
-
-    /** The diffusion of the published DiTs, as far as the network goes along. */
-    static String publishedDiffusion(DiTConfig model) {
-        return model.learnSigma() ? PUBLISHED_DIFFUSION : FIXED_DIFFUSION;
     }
 
     private static Profile profile(Path file, String name) throws FormatException {
@@ -185,7 +199,8 @@ public final class DiTCheckpoint {
     }
 
     /** Writes {@code network} so that {@code file} is always whole. */
-    public static void write(Path file, DiT network, List<String> classNames, String diffusion, String weights)
+    public static void write(
+            Path file, DiT network, List<String> classNames, DiffusionConfig diffusion, String weights)
             throws IOException {
         write(file, DiTWeights.of(network, classNames, diffusion, weights));
     }

@@ -9,7 +9,8 @@ import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
-import org.dit4j.diffusion.DdimSchedule;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.model.DiT;
 import org.dit4j.model.Profile;
@@ -63,23 +64,23 @@ public final class DiTWeights {
 
     /** The weights of a network, which stays the caller's, trained on the published diffusion. */
     public static DiTWeights of(DiT network, List<String> classNames, String origin) {
-        return of(network, classNames, DiTCheckpoint.publishedDiffusion(network.config()), origin);
+        return of(network, classNames, DiffusionConfig.published(network.config().learnSigma()), origin);
     }
 
     /**
      * The weights of a network, which stays the caller's.
      *
-     * @param diffusion what it was trained to undo, as {@code GaussianDiffusion.text} writes it
+     * @param diffusion what it was trained to undo
      * @param origin how the weights came about, for people
      */
-    public static DiTWeights of(DiT network, List<String> classNames, String diffusion, String origin) {
+    public static DiTWeights of(DiT network, List<String> classNames, DiffusionConfig diffusion, String origin) {
         Description description = new Description(
                 network.config(),
                 classNames,
                 diffusion,
                 origin,
                 network.profile(),
-                DdimSchedule.PUBLISHED,
+                SchedulerConfig.PUBLISHED,
                 Optional.empty(),
                 Optional.empty());
         return new DiTWeights(description, () -> StateDict.of(network), Optional.empty(), true);

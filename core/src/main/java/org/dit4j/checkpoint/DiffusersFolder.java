@@ -19,10 +19,6 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
-import org.dit4j.diffusion.DdimSchedule;
-import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
-import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiTBlock;
@@ -35,6 +31,8 @@ import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.LatentCodec;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.dit4j.model.DiT;
+import org.dit4j.DiTPipeline;
 
 /**
  * The folder of a diffusers {@code DiTPipeline}: {@code model_index.json} with the names of the classes, {@code transformer}, {@code vae},
@@ -98,13 +96,15 @@ public final class DiffusersFolder {
         Map<String, List<Long>> shapes = publishedShapes(file, tensors.shapes(), depth);
         DiTConfig model = model(configFile, config, file, shapes);
         JsonNode index = Files.exists(folder.resolve(INDEX)) ? JsonFile.read(folder.resolve(INDEX)) : null;
+        DiffusersScheduler scheduler =
+                DiffusersScheduler.read(folder.resolve("scheduler").resolve(SCHEDULER));
         Description description = new Description(
                 model,
                 index == null ? List.of() : classNames(folder.resolve(INDEX), index, model.numClasses()),
-                DiTCheckpoint.publishedDiffusion(model),
+                scheduler.diffusion(model.learnSigma()),
                 "",
                 Profile.DIFFUSERS,
-                schedule(folder.resolve("scheduler").resolve(SCHEDULER)),
+                scheduler.config(),
                 Optional.empty(),
                 Optional.empty());
         Path vae = folder.resolve(VAE);
@@ -265,51 +265,6 @@ public final class DiffusersFolder {
         return byLabel;
     }
 
-    private static DdimSchedule schedule(Path file) throws IOException {
-        if (!Files.exists(file)) return DdimSchedule.PUBLISHED;
-        JsonNode config = JsonFile.read(file);
-        String type = config.path("_class_name").asText();
-        if (!type.equals("DDIMScheduler"))
-            throw new FormatException(file, "_class_name is \"" + type + "\"; known is DDIMScheduler");
-        requireUnless(file, config, "set_alpha_to_one", "false");
-        requireUnless(file, config, "rescale_betas_zero_snr", "true");
-        requireUnless(file, config, "thresholding", "true");
-        String spacing = config.path("timestep_spacing").asText("leading");
-        if (!spacing.equals("leading"))
-            throw new FormatException(file, "timestep_spacing is \"" + spacing + "\"; known is leading");
-        if (config.hasNonNull("trained_betas"))
-            throw new FormatException(file, "trained_betas are given; known are schedules by name");
-        String name = config.path("beta_schedule").asText("linear");
-        try {
-            return new DdimSchedule(
-                    JsonFile.integer(file, config, "num_train_timesteps", 1000),
-                    NoiseSchedule.of(name.equals("scaled_linear") ? NoiseSchedule.QUAD.published() : name),
-                    config.path("beta_start").asDouble(1e-4),
-                    config.path("beta_end").asDouble(0.02),
-                    prediction(config.path("prediction_type").asText("epsilon")),
-                    config.path("steps_offset").asInt(0),
-                    config.path("clip_sample").asBoolean(true));
-        } catch (IllegalArgumentException e) {
-            throw new FormatException(file, e.getMessage(), e);
-        }
-    }
-
-    private static void requireUnless(Path file, JsonNode config, String key, String refused) throws FormatException {
-        if (config.path(key).asText().equals(refused))
-            throw new FormatException(file, key + " is " + refused + ", which is not known here");
-    }
-
-    private static Prediction prediction(String name) {
-        return switch (name) {
-            case "epsilon" -> Prediction.NOISE;
-            case "sample" -> Prediction.X0;
-            case "v_prediction" -> Prediction.VELOCITY;
-            default ->
-                throw new IllegalArgumentException(
-                        "prediction_type is \"" + name + "\"; one of epsilon, sample, v_prediction");
-        };
-    }
-
     /**
      * Writes a folder that diffusers opens, {@code model_index.json} last, so that a folder with one is whole.
      *
@@ -338,7 +293,7 @@ public final class DiffusersFolder {
         }
         JsonFile.write(transformer.resolve(CONFIG), config(model));
         Path scheduler = Files.createDirectories(folder.resolve("scheduler"));
-        JsonFile.write(scheduler.resolve(SCHEDULER), schedulerConfig(scheduleOf(description)));
+        JsonFile.write(scheduler.resolve(SCHEDULER), DiffusersScheduler.of(description).toJson());
         if (vae.isPresent()) writeVae(folder.resolve(VAE), vae.get());
         JsonFile.write(folder.resolve(INDEX), index(description, vae.isPresent()));
     }
@@ -385,41 +340,6 @@ public final class DiffusersFolder {
                 .put("patch_size", model.patchSize())
                 .put("sample_size", model.inputHeight())
                 .put("upcast_attention", false);
-    }
-
-    /** Of a network that was not diffusers' before: what it was trained to undo. */
-    private static DdimSchedule scheduleOf(Description description) {
-        if (description.profile() == Profile.DIFFUSERS) return description.schedule();
-        GaussianDiffusion diffusion = GaussianDiffusion.parse(description.diffusion());
-        DdimSchedule published = DdimSchedule.PUBLISHED;
-        return new DdimSchedule(
-                diffusion.numTimesteps(),
-                NoiseSchedule.of(description.diffusion().split(" ")[0]),
-                published.betaStart(),
-                published.betaEnd(),
-                diffusion.prediction(),
-                0,
-                false);
-    }
-
-    private static ObjectNode schedulerConfig(DdimSchedule schedule) {
-        NoiseSchedule name = schedule.schedule();
-        return object("DDIMScheduler")
-                .put("beta_end", schedule.betaEnd())
-                .put("beta_schedule", name == NoiseSchedule.QUAD ? "scaled_linear" : name.published())
-                .put("beta_start", schedule.betaStart())
-                .put("clip_sample", schedule.clip())
-                .put("num_train_timesteps", schedule.numTimesteps())
-                .put(
-                        "prediction_type",
-                        switch (schedule.prediction()) {
-                            case NOISE -> "epsilon";
-                            case X0 -> "sample";
-                            case VELOCITY -> "v_prediction";
-                        })
-                .put("set_alpha_to_one", true)
-                .put("steps_offset", schedule.stepsOffset())
-                .put("timestep_spacing", "leading");
     }
 
     private static ObjectNode index(Description description, boolean vae) {

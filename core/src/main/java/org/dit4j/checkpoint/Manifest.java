@@ -17,6 +17,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Sha256;
+import java.util.zip.CRC32C;
 
 /**
  * What a whole checkpoint consists of, to the last bit: {@code MANIFEST.json}, the last file of a checkpoint to be written. Its own last
@@ -107,8 +108,8 @@ record Manifest(int format, long step, List<StoredFile> files) {
                 throw new FormatException(file, "gives " + stored.name() + " blocks or tensors outside its size");
         }
         Set<String> names = files.stream().map(StoredFile::name).collect(Collectors.toSet());
-        if (!names.containsAll(TrainState.FILES))
-            throw new FormatException(file, "lists " + names + "; a checkpoint has " + TrainState.FILES);
+        if (!CheckpointNames.areComplete(names))
+            throw new FormatException(file, "lists " + names + "; a checkpoint has " + CheckpointNames.REQUIRED + " and optimizer.safetensors");
         return this;
     }
 

@@ -10,10 +10,14 @@ import java.util.OptionalInt;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.io.FormatException;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.TorchFile;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.model.DiT;
+import java.nio.file.Files;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * Files with the published names and nothing that says which model they are of: the published {@code DiT-XL-2-256x256.pt}, what the
@@ -51,7 +55,7 @@ public final class OfficialCheckpoint {
         String origin = tensors.isAveraged() ? "EMA" : "";
         return new DiTWeights(
                 file,
-                new Description(model, List.of(), DiTCheckpoint.publishedDiffusion(model), origin),
+                new Description(model, List.of(), DiffusionConfig.published(model.learnSigma()), origin),
                 plainShapes(tensors, names),
                 () -> renamed(tensors.read(), names),
                 Optional.empty());

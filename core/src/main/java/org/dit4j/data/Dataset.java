@@ -81,8 +81,37 @@ public interface Dataset extends AutoCloseable {
         return List.of();
     }
 
-    /** What this is, on one line, for logs and for the identity of runs; the same in every locale. */
+    /** What this is, on one line, for logs; the same in every locale. */
     String describe();
+
+    /**
+     * What tells these data apart from others, for the identity of runs. Its digest depends on all that changes what a network is trained on
+     * (names of classes, image size, channels, each item's name, class, length and content), and on nothing else: not on where the data
+     * are, on files that are no items, on the order in which a folder lists them, on time stamps or the locale.
+     *
+     * <p>The data sets of this package read of each file no more than the first and last 4 KiB; of zip files they take what the directory
+     * says, of tar files what the headers say, where a content is known by its name, length and time alone. It is done once and kept.
+     *
+     * <p>Here, for data sets of others, it is of {@link #describe}, {@link #size}, the shape and {@link #classNames}: a data set of which
+     * these do not change with its content has a fingerprint of its own.
+     *
+     * @throws IOException if a file cannot be read
+     */
+    default Fingerprint fingerprint() throws IOException {
+        return new Fingerprint(
+                new FingerprintInput("other", this).add(describe()).hex(), stamp());
+    }
+
+    /**
+     * A text that is equal if nobody has touched the data, so that the {@link Fingerprint} that was recorded with it still holds. It reads no
+     * content: of files it takes names, lengths and time stamps. Data that are equal but lie elsewhere have another one. Here it depends on
+     * what {@link #fingerprint} depends on.
+     *
+     * @throws IOException if a file is not there any more
+     */
+    default String stamp() throws IOException {
+        return new FingerprintInput("other", this).add(describe()).hex();
+    }
 
     /** Closes the files that stay open between reads, where there are any. */
     @Override

@@ -82,6 +82,17 @@ public final class Glyphs implements Dataset {
                 Locale.ROOT, "glyphs: endless, %d classes, %d×%d RGB, seed %d", GLYPHS.length, size, size, seed);
     }
 
+    /** Of size and seed: the glyphs are a function of them. */
+    @Override
+    public Fingerprint fingerprint() {
+        return new Fingerprint(stamp(), stamp());
+    }
+
+    @Override
+    public String stamp() {
+        return new FingerprintInput("glyphs", this).add(seed).hex();
+    }
+
     @Override
     public int label(long index) {
         Objects.checkIndex(index, ENDLESS);

@@ -1,6 +1,7 @@
 package org.dit4j.data;
 
 import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -33,9 +34,14 @@ public final class IdxDataset implements Dataset {
     private final int count, height, width;
     private final byte[] images, labels;
     private final List<String> classNames;
+    /** What the file system said of the two files before they were read. */
+    private final byte[] attributes;
+    /** Null until it is asked for. */
+    private Fingerprint fingerprint;
 
-    private IdxDataset(Path file, Idx images, byte[] labels, List<String> classNames) {
+    private IdxDataset(Path file, byte[] attributes, Idx images, byte[] labels, List<String> classNames) {
         this.file = file;
+        this.attributes = attributes;
         this.count = images.sizes[0];
         this.height = images.sizes[1];
         this.width = images.sizes[2];
@@ -67,6 +73,8 @@ public final class IdxDataset implements Dataset {
             throw new NoSuchFileException(
                     imageFile.toString(), null, "there is no such file; give an IDX file of images, or its folder");
         Path labelFile = labelsOf(imageFile);
+        ByteArrayOutputStream attributes = new ByteArrayOutputStream();
+        for (Path file : List.of(imageFile, labelFile)) attributes.write(FingerprintInput.attributes(file));
         Idx images = Idx.read(imageFile, 3), labels = Idx.read(labelFile, 1);
         if (images.sizes[0] != labels.sizes[0])
             throw new FormatException(
@@ -76,7 +84,7 @@ public final class IdxDataset implements Dataset {
         if (images.sizes[0] == 0) throw new FormatException(imageFile, "holds no images");
         List<String> names = names(classNames, imageFile, labels.bytes);
         requireLabelsBelow(names.size(), labels.bytes, labelFile);
-        return new IdxDataset(imageFile, images, labels.bytes, names);
+        return new IdxDataset(imageFile, attributes.toByteArray(), images, labels.bytes, names);
     }
 
     private static Path imagesIn(Path folder) throws IOException {
@@ -238,6 +246,20 @@ public final class IdxDataset implements Dataset {
     public String describe() {
         return String.format(
                 Locale.ROOT, "%s: %d images, %d classes, %d×%d grey", file, count, classNames.size(), height, width);
+    }
+
+    /** Of the pictures and labels, gzipped or not. */
+    @Override
+    public synchronized Fingerprint fingerprint() {
+        if (fingerprint == null)
+            fingerprint = new Fingerprint(
+                    new FingerprintInput("idx", this).add(images).add(labels).hex(), stamp());
+        return fingerprint;
+    }
+
+    @Override
+    public String stamp() {
+        return new FingerprintInput("stamp of idx", this).add(attributes).hex();
     }
 
     @Override

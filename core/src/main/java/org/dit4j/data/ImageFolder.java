@@ -9,6 +9,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.zip.ZipException;
 import org.dit4j.io.FormatException;
@@ -28,18 +29,24 @@ public final class ImageFolder implements Dataset {
     private final ImageFolderConfig config;
     /** Of the zip file; null for a plain folder. */
     private final FileSystem archive;
+    /** Of the zip file; null for a plain folder. */
+    private final byte[] attributes;
 
     private final PictureListing listing;
     private final List<String> classNames;
     private final List<PictureListing.Item> items;
     private final Pictures pictures;
+    /** Null until it is asked for. */
+    private Fingerprint fingerprint;
 
-    private ImageFolder(Path root, Path path, ImageFolderConfig config, FileSystem archive) throws IOException {
+    private ImageFolder(Path root, Path path, ImageFolderConfig config, FileSystem archive, byte[] attributes)
+            throws IOException {
         if (!Files.isDirectory(root))
             throw new NoSuchFileException(path.toString(), null, "there is no such folder of pictures");
         this.path = path;
         this.config = config;
         this.archive = archive;
+        this.attributes = attributes;
         listing = new PictureListing(root, path, config);
         classNames = listing.classNames();
         items = listing.items(classNames);
@@ -75,12 +82,13 @@ public final class ImageFolder implements Dataset {
     public static ImageFolder open(Path path, ImageFolderConfig config) throws IOException {
         Path zip = path;
         while (zip != null && !Files.exists(zip)) zip = zip.getParent();
-        if (zip == null || !Files.isRegularFile(zip)) return new ImageFolder(path, path, config, null);
+        if (zip == null || !Files.isRegularFile(zip)) return new ImageFolder(path, path, config, null, null);
+        byte[] attributes = FingerprintInput.attributes(zip);
         FileSystem archive = openZip(zip);
         try {
             Path root = archive.getPath("/");
             for (Path name : zip.relativize(path)) root = root.resolve(name.toString());
-            return new ImageFolder(root, path, config, archive);
+            return new ImageFolder(root, path, config, archive, attributes);
         } catch (IOException | RuntimeException e) {
             archive.close();
             throw e;
@@ -155,6 +163,43 @@ public final class ImageFolder implements Dataset {
     @Override
     public List<String> brokenPictures() {
         return pictures.broken();
+    }
+
+    @Override
+    public synchronized Fingerprint fingerprint() throws IOException {
+        if (fingerprint == null) {
+            String stamp = stamp(); // first: what is changed meanwhile is seen the next time
+            FingerprintInput input = named("pictures");
+            if (archive == null)
+                input.addEnds(items.stream().map(PictureListing.Item::file).toList());
+            else addDirectory(input);
+            fingerprint = new Fingerprint(input.hex(), stamp);
+        }
+        return fingerprint;
+    }
+
+    @Override
+    public String stamp() throws IOException {
+        FingerprintInput input = named("stamp of pictures");
+        if (archive != null) return input.add(attributes).hex();
+        for (PictureListing.Item item : items) input.add(FingerprintInput.attributes(item.file()));
+        return input.hex();
+    }
+
+    /** What broken pictures are replaced by is no part of it: without them being skipped, there is no training. */
+    private FingerprintInput named(String kind) {
+        FingerprintInput input = new FingerprintInput(archive == null ? kind : kind + " in a zip file", this);
+        List<String> names = listing.names(items);
+        for (int i = 0; i < items.size(); i++)
+            input.add(names.get(i)).add(items.get(i).label());
+        return input;
+    }
+
+    private void addDirectory(FingerprintInput input) throws IOException {
+        for (PictureListing.Item item : items) {
+            Map<String, Object> entry = Files.readAttributes(item.file(), "zip:size,crc");
+            input.add((long) entry.get("size")).add((long) entry.get("crc"));
+        }
     }
 
     @Override

@@ -63,6 +63,10 @@ public final class LatentCache implements Dataset {
     private final long[] firstOfShard;
 
     private final int[][] labels;
+    /** What the file system said of each shard before it was read. */
+    private final List<byte[]> attributes = new ArrayList<>();
+    /** Null until it is asked for. */
+    private Fingerprint fingerprint;
 
     private LatentCache(Path folder, Index index) throws IOException {
         this.folder = folder;
@@ -87,6 +91,7 @@ public final class LatentCache implements Dataset {
         Path file = folder.resolve(listed.file);
         if (!Files.exists(file))
             throw new NoSuchFileException(file.toString(), null, "a shard that " + INDEX + " lists is not there");
+        attributes.add(FingerprintInput.attributes(file));
         shards[shard] = LatentShard.open(file);
         if (!shards[shard].header().equals(header) || shards[shard].size() != listed.numItems)
             throw new FormatException(file, "does not belong to " + INDEX + ", which describes other latents");
@@ -154,6 +159,18 @@ public final class LatentCache implements Dataset {
     }
 
     /**
+     * Opens shards of which there is no index yet, or one that does not count. It is closed by the caller.
+     *
+     * @param shards their files, in the order of their items
+     * @throws FormatException if a shard is damaged or of other latents, or there is not one item in them
+     */
+    public static LatentCache ofShards(Path folder, LatentsHeader header, List<Path> shards) throws IOException {
+        Index index = index(header, shards, Optional.empty());
+        if (index.numItems == 0) throw new FormatException(folder, "not one of the pictures can be read");
+        return new LatentCache(folder, index);
+    }
+
+    /**
      * Writes the index of a cache whose shards are in {@code folder}.
      *
      * @param shards their files, in the order of their items
@@ -162,6 +179,12 @@ public final class LatentCache implements Dataset {
      */
     public static void writeIndex(
             Path folder, LatentsHeader header, List<Path> shards, Optional<List<Double>> linearRgb) throws IOException {
+        byte[] content = JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(index(header, shards, linearRgb));
+        AtomicFile.write(folder.resolve(INDEX), content);
+    }
+
+    private static Index index(LatentsHeader header, List<Path> shards, Optional<List<Double>> linearRgb)
+            throws IOException {
         List<Listed> listed = new ArrayList<>();
         List<String> broken = new ArrayList<>();
         long numItems = 0;
@@ -171,9 +194,7 @@ public final class LatentCache implements Dataset {
                 broken.addAll(shard.broken());
                 numItems += shard.size();
             }
-        Index index = new Index(FORMAT, VERSION, header, numItems, listed, broken, linearRgb.orElse(null));
-        AtomicFile.write(
-                folder.resolve(INDEX), JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(index));
+        return new Index(FORMAT, VERSION, header, numItems, listed, broken, linearRgb.orElse(null));
     }
 
     /** What the latents are. */
@@ -298,6 +319,37 @@ public final class LatentCache implements Dataset {
                 header.hasVariance() ? "means and variances" : "means",
                 header.encoderDigest().substring(0, 12),
                 index.broken.isEmpty() ? "" : "; " + index.broken.size() + " broken ones left out");
+    }
+
+    /** Of what the latents are, of the classes, and of the ends of each shard's numbers. */
+    @Override
+    public synchronized Fingerprint fingerprint() throws IOException {
+        if (fingerprint == null) {
+            FingerprintInput input = described("latents");
+            for (int[] ofShard : labels) for (int label : ofShard) input.add(label);
+            for (LatentShard shard : shards) shard.addEnds(input);
+            fingerprint = new Fingerprint(input.hex(), stamp());
+        }
+        return fingerprint;
+    }
+
+    @Override
+    public String stamp() {
+        FingerprintInput input = described("stamp of latents");
+        for (byte[] ofShard : attributes) input.add(ofShard);
+        return input.hex();
+    }
+
+    private FingerprintInput described(String kind) {
+        FingerprintInput input = new FingerprintInput(kind, this)
+                .add(header.encoderDigest())
+                .add(Double.doubleToLongBits(header.scale()))
+                .add(Double.doubleToLongBits(header.shift()))
+                .add(header.imageHeight())
+                .add(header.imageWidth())
+                .add(header.hasVariance() ? 1 : 0);
+        for (Listed shard : index.shards) input.add(shard.file).add(shard.numItems);
+        return input;
     }
 
     @Override

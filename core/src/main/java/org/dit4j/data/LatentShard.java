@@ -194,6 +194,11 @@ public final class LatentShard implements AutoCloseable {
                 throw new FormatException(file, name + " of row " + row + " holds " + out[offset + i]);
     }
 
+    /** The length of the tensors and the CRC-32 of their first and last 4 KiB; the header before them names broken pictures too. */
+    void addEnds(FingerprintInput input) throws IOException {
+        input.addEnds(channel, layout.dataOffset());
+    }
+
     private void fill(ByteBuffer bytes, long begin) throws IOException {
         bytes.order(ByteOrder.LITTLE_ENDIAN);
         long at = layout.dataOffset() + begin;

@@ -135,7 +135,8 @@ final class PictureListing {
         }
         items.sort(Comparator.comparingInt(Item::label)
                 .thenComparing(item -> item.file.getParent().toString())
-                .thenComparing(item -> item.file.getFileName().toString()));
+                .thenComparing(item -> item.file.getFileName().toString())
+                .thenComparing(Item::file)); // names that cannot be read in this locale look alike, and are not
         return Collections.unmodifiableList(items);
     }
 
@@ -149,6 +150,15 @@ final class PictureListing {
                     shown(picture),
                     "neither its path nor its folder \"" + folder + "\" is in the table " + table.file());
         return byFolder;
+    }
+
+    /** For fingerprints, the place of each item below the root. */
+    List<String> names(List<Item> items) {
+        boolean zipped = root.getFileSystem() != shownRoot.getFileSystem();
+        String uri = zipped ? "" : FingerprintInput.uri(root);
+        return items.stream()
+                .map(item -> zipped ? root.relativize(item.file).toString() : FingerprintInput.relative(uri, item.file))
+                .toList();
     }
 
     /** A path as the user would write it, the zip file included. */

@@ -85,6 +85,21 @@ public record RgbImages(Dataset pictures, int imageSize) implements Dataset {
     }
 
     @Override
+    public Fingerprint fingerprint() throws IOException {
+        Fingerprint all = pictures.fingerprint();
+        return new Fingerprint(of(all.digest()), of(all.stamp()));
+    }
+
+    @Override
+    public String stamp() throws IOException {
+        return of(pictures.stamp());
+    }
+
+    private String of(String all) {
+        return new FingerprintInput("RGB", this).add(all).hex();
+    }
+
+    @Override
     public void close() throws IOException {
         pictures.close();
     }

@@ -8,7 +8,7 @@ import java.util.Optional;
 
 /**
  * Some items of a data set: those that are held out of training, or the others. Which are held out depends on the data set's size and a
- * seed alone. The data set stays its owner's to close.
+ * seed alone. The data set stays its owner's to close, but for what {@link Datasets#validation} opens.
  */
 public final class Subset implements Dataset {
     /** Where an endless data set's held-out items begin: no training gets there. */
@@ -21,7 +21,14 @@ public final class Subset implements Dataset {
     private final boolean others;
     private final String description;
 
+    private final boolean ownsAll;
+
     private Subset(Dataset all, long[] heldOut, boolean others, String description) {
+        this(all, heldOut, others, description, false);
+    }
+
+    private Subset(Dataset all, long[] heldOut, boolean others, String description, boolean ownsAll) {
+        this.ownsAll = ownsAll;
         this.all = all;
         this.heldOut = heldOut;
         this.others = others;
@@ -55,6 +62,11 @@ public final class Subset implements Dataset {
         long[] sorted = chosen(all, count, seed);
         Arrays.sort(sorted);
         return new Subset(all, sorted, true, all.describe() + "; " + count + " held out by seed " + seed);
+    }
+
+    /** The same items; closing them closes the whole data set. */
+    Subset closingAll() {
+        return new Subset(all, heldOut, others, description, true);
     }
 
     private static long[] chosen(Dataset all, int count, long seed) {
@@ -137,5 +149,28 @@ public final class Subset implements Dataset {
     @Override
     public String describe() {
         return description;
+    }
+
+    /** That of the whole data set, and which part of it this is. */
+    @Override
+    public Fingerprint fingerprint() throws IOException {
+        Fingerprint whole = all.fingerprint();
+        return new Fingerprint(of(whole.digest()), of(whole.stamp()));
+    }
+
+    @Override
+    public String stamp() throws IOException {
+        return of(all.stamp());
+    }
+
+    private String of(String whole) {
+        FingerprintInput input = new FingerprintInput(others ? "others" : "held out", this).add(whole);
+        for (long index : heldOut) input.add(index);
+        return input.hex();
+    }
+
+    @Override
+    public void close() throws IOException {
+        if (ownsAll) all.close();
     }
 }

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.zip.CRC32;
 import org.dit4j.io.FormatException;
 
 /**
@@ -17,8 +18,12 @@ import org.dit4j.io.FormatException;
 final class TarIndex {
     private static final int BLOCK = 512, MAX_NAME_BYTES = 1 << 16, MAX_PAX_BYTES = 1 << 20;
 
-    /** A regular file: where its bytes are. */
-    record Entry(String name, long offset, long size) {}
+    /**
+     * A regular file: where its bytes are.
+     *
+     * @param time CRC-32 of what the headers say of when it was modified
+     */
+    record Entry(String name, long offset, long size, int time) {}
 
     private final Path file;
     private final FileChannel channel;
@@ -85,6 +90,7 @@ final class TarIndex {
         if (pax.containsKey("size")) size = decimal(pax.get("size"), start);
         for (String key : pax.keySet())
             if (key.startsWith("GNU.sparse.")) throw problem(start, "is a sparse file, which is not read");
+        int time = time(header);
         forget();
         requireInside(name, start);
         long padded = size > Long.MAX_VALUE - BLOCK ? Long.MAX_VALUE : (size + BLOCK - 1) / BLOCK * BLOCK;
@@ -93,9 +99,16 @@ final class TarIndex {
                     start,
                     "\"" + shown(name) + "\" has " + size + " bytes, but the archive ends after " + (length - at)
                             + "; is it cut short?");
-        Entry entry = new Entry(name, at, size);
+        Entry entry = new Entry(name, at, size, time);
         at += padded;
         return entry;
+    }
+
+    private int time(byte[] header) {
+        CRC32 crc = new CRC32();
+        crc.update(header, 136, 12);
+        crc.update(pax.getOrDefault("mtime", "").getBytes(StandardCharsets.UTF_8));
+        return (int) crc.getValue();
     }
 
     private void forget() {

@@ -43,8 +43,8 @@ public final class TarShards implements Dataset {
     private static final int MAX_LABEL_BYTES = 1 << 20, MAX_PICTURE_BYTES = 512 << 20;
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    /** A picture: which shard, where in it, its name there and its class. */
-    private record Item(int shard, long offset, int size, String name, int label) {}
+    /** A picture: which shard, where in it, its name there, its class, and {@link TarIndex.Entry#time}. */
+    private record Item(int shard, long offset, int size, String name, int label, int time) {}
 
     private final Path path;
     private final TarShardsConfig config;
@@ -54,6 +54,10 @@ public final class TarShards implements Dataset {
     private final List<String> classNames;
     private final Pictures pictures;
     private int passedOver;
+    /** What the file system said of each file before it was read. */
+    private final List<byte[]> attributes = new ArrayList<>();
+    /** Null until it is asked for. */
+    private Fingerprint fingerprint;
 
     private TarShards(Path path, TarShardsConfig config, List<Path> files) throws IOException {
         this.path = path;
@@ -160,6 +164,7 @@ public final class TarShards implements Dataset {
     }
 
     private void list(Path file) throws IOException {
+        attributes.add(FingerprintInput.attributes(file));
         FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
         int shard = channels.size();
         channels.add(channel);
@@ -202,7 +207,13 @@ public final class TarShards implements Dataset {
         String name = sample.picture.name();
         if (sample.picture.size() > MAX_PICTURE_BYTES)
             throw new FormatException(shown(file, name), "a picture file above 512 MiB");
-        return new Item(shard, sample.picture.offset(), (int) sample.picture.size(), name, label(file, name, sample));
+        return new Item(
+                shard,
+                sample.picture.offset(),
+                (int) sample.picture.size(),
+                name,
+                label(file, name, sample),
+                sample.picture.time());
     }
 
     private int label(Path file, String name, Sample sample) throws FormatException {
@@ -302,6 +313,26 @@ public final class TarShards implements Dataset {
                 width(),
                 channels() == 1 ? "grey" : "RGB",
                 passedOver == 0 ? "" : "; other entries left out: " + passedOver);
+    }
+
+    /** Of what the headers say of the pictures, and of their classes; their content is not read. */
+    @Override
+    public synchronized Fingerprint fingerprint() {
+        if (fingerprint == null) {
+            FingerprintInput input = new FingerprintInput("tar", this);
+            for (Item item : items)
+                input.add(item.name).add(item.label).add(item.size).add(item.time);
+            fingerprint = new Fingerprint(input.hex(), stamp());
+        }
+        return fingerprint;
+    }
+
+    @Override
+    public String stamp() {
+        FingerprintInput input = new FingerprintInput("stamp of tar", this);
+        for (int i = 0; i < files.size(); i++)
+            input.add(files.get(i).getFileName().toString()).add(attributes.get(i));
+        return input.hex();
     }
 
     @Override

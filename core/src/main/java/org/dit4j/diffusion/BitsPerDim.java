@@ -72,7 +72,7 @@ public final class BitsPerDim {
                     });
                 }
                 Tensor terms = Tensors.stack(2, columns); // (3, N, T)
-                Tensor vb = terms.select(0, 0), prior = diffusion.priorBound(x0);
+                Tensor vb = terms.select(0, 0), prior = VariationalBound.prior(diffusion, x0);
                 return new Tensor[] {vb.sum(1).add(prior), prior, vb, terms.select(0, 1), terms.select(0, 2)};
             }
         }));
@@ -93,7 +93,7 @@ public final class BitsPerDim {
         Moments p = diffusion.pMeanVariance(prediction, xt, timesteps, clip);
         Tensor noiseError = diffusion.noiseIn(xt, p.x0(), timesteps).sub(noise);
         return Tensors.stack(
-                0, diffusion.bound(p, x0, xt, timesteps), meanSquare(p.x0().sub(x0)), meanSquare(noiseError));
+                0, VariationalBound.term(diffusion, p, x0, xt, timesteps), meanSquare(p.x0().sub(x0)), meanSquare(noiseError));
     }
 
     private static Tensor meanSquare(Tensor difference) {

@@ -19,7 +19,11 @@ public enum NoiseSchedule {
     WARMUP10("warmup10"),
     /** The end value everywhere but for a linear rise from the start value over the first half. */
     WARMUP50("warmup50");
-    private static final double BETA_START = 1e-4, BETA_END = 0.02, MAX_COSINE_BETA = 0.999;
+
+    /** The published ends. */
+    static final double BETA_START = 1e-4, BETA_END = 0.02;
+
+    private static final double MAX_COSINE_BETA = 0.999;
 
     private final String published;
 
@@ -30,6 +34,11 @@ public enum NoiseSchedule {
     /** The name in published code and configurations, for example {@code squaredcos_cap_v2}. */
     public String published() {
         return published;
+    }
+
+    /** Whether β has a start and an end, which can be others than the published ones. */
+    public boolean hasEnds() {
+        return this != COSINE && this != JSD;
     }
 
     /** The names that {@link #of} knows. */

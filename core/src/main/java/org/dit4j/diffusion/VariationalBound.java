@@ -4,8 +4,9 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.torch.TensorScope;
 
-/** The terms of the variational bound, as Ho et al. (2020) and Nichol and Dhariwal (2021) compute them; all in nats, by element. */
+/** The variational bound, as Ho et al. (2020) and Nichol and Dhariwal (2021) compute it; its parts are in nats, by element. */
 final class VariationalBound {
     /** Half the distance of two of the 256 levels of an image in [−1, 1]. */
     private static final double HALF_BIN = 1.0 / 255;
@@ -14,6 +15,32 @@ final class VariationalBound {
     private static final double MIN_PROBABILITY = 1e-12;
 
     private VariationalBound() {}
+
+    /**
+     * The term for each row: KL(q(x(t−1) | x(t), x0) ‖ p), and at timestep 0 −ln p(x0), as if x0 were an 8-bit image in [−1, 1].
+     *
+     * @return (N) bits per dimension
+     */
+    static Tensor term(GaussianDiffusion diffusion, Moments p, Tensor x0, Tensor xt, Tensor timesteps) {
+        return TensorScope.local(() -> {
+            Moments q = diffusion.posterior(x0, xt, timesteps);
+            Tensor kl = normalKl(q.mean(), q.logVariance(), p.mean(), p.logVariance());
+            Tensor logScale = p.logVariance().mul(new Scalar(0.5));
+            Tensor nll = discretizedGaussianNll(x0, p.mean(), logScale);
+            return torch.where(timesteps.eq(new Scalar(0)), bits(nll), bits(kl));
+        });
+    }
+
+    /** The last term, KL(q(x(T) | x0) ‖ N(0, 1)): no network can better it. (N) bits per dimension. */
+    static Tensor prior(GaussianDiffusion diffusion, Tensor x0) {
+        return TensorScope.local(() -> {
+            Tensor last = GaussianDiffusion.shared(diffusion.numTimesteps() - 1, x0);
+            Tensor mean = diffusion.at(Coefficient.SQRT_ALPHA_CUMPROD, last).mul(x0),
+                    zero = last.mul(new Scalar(0)).to(ScalarType.Float);
+            return bits(normalKl(
+                    mean, diffusion.at(Coefficient.LOG_ONE_MINUS_ALPHA_CUMPROD, last), zero, zero));
+        });
+    }
 
     /** KL(N(mean1, exp logVariance1) ‖ N(mean2, exp logVariance2)). */
     static Tensor normalKl(Tensor mean1, Tensor logVariance1, Tensor mean2, Tensor logVariance2) {

@@ -7,14 +7,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.concurrent.atomic.AtomicLong;
+import java.security.SecureRandom;
+import java.util.function.Predicate;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /** Files that are whole or not there: written to a temporary name beside the final one, forced to the disk, and renamed. */
 public final class AtomicFile {
-    private static final AtomicLong COUNT = new AtomicLong();
-    private static final Pattern TEMPORARY = Pattern.compile(".+\\.tmp-\\d+-\\d+");
+    /** For names that no other writer takes: containers that share a folder have processes of the same number. */
+    private static final SecureRandom RANDOM = new SecureRandom();
+
+    private static final Pattern TEMPORARY = Pattern.compile("(.+)\\.tmp-\\d+-\\d+");
 
     private AtomicFile() {}
 
@@ -32,7 +36,7 @@ public final class AtomicFile {
     public static void write(Path path, Body body) throws IOException {
         Path target = path.toAbsolutePath();
         Path temporary = target.resolveSibling(
-                target.getFileName() + ".tmp-" + ProcessHandle.current().pid() + "-" + COUNT.incrementAndGet());
+                target.getFileName() + ".tmp-" + ProcessHandle.current().pid() + "-" + (RANDOM.nextLong() >>> 1));
         try {
             try (FileChannel channel = FileChannel.open(
                     temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
@@ -59,10 +63,17 @@ public final class AtomicFile {
 
     /** Removes what processes left in a folder that ended while they wrote. Only for who alone writes there; there may be no such folder. */
     public static void removeOrphans(Path folder) throws IOException {
+        removeOrphans(folder, name -> true);
+    }
+
+    /** As {@link #removeOrphans(Path)}, of the files of some names only: for who alone writes these. */
+    public static void removeOrphans(Path folder, Predicate<String> names) throws IOException {
         if (!Files.isDirectory(folder)) return;
         try (Stream<Path> entries = Files.list(folder)) {
-            for (Path entry : entries.toList())
-                if (TEMPORARY.matcher(entry.getFileName().toString()).matches()) Files.deleteIfExists(entry);
+            for (Path entry : entries.toList()) {
+                Matcher temporary = TEMPORARY.matcher(entry.getFileName().toString());
+                if (temporary.matches() && names.test(temporary.group(1))) Files.deleteIfExists(entry);
+            }
         }
     }
 

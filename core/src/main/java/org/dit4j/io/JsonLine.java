@@ -4,6 +4,8 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.time.DateTimeException;
+import java.time.Instant;
 
 /** The lines of a log of JSON objects, one to a line. */
 public final class JsonLine {
@@ -23,6 +25,20 @@ public final class JsonLine {
     /** Puts a number into a line; null in place of NaN and infinities, which JSON does not have. */
     public static void put(ObjectNode line, String key, double value) {
         line.put(key, finite(value));
+    }
+
+    /** A number of a line; NaN where there is none: JSON has no number for it. */
+    public static double number(JsonNode value) {
+        return value.isNumber() ? value.asDouble() : Double.NaN;
+    }
+
+    /** A time of a line; the epoch where it is none, because somebody edited it. */
+    public static Instant instant(JsonNode value) {
+        try {
+            return Instant.parse(value.asText());
+        } catch (DateTimeException e) {
+            return Instant.EPOCH;
+        }
     }
 
     /** The number, or null if it is none that JSON has. */

@@ -14,7 +14,7 @@ import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 
 /** Operators of LibTorch that have no Java method, reached through its dispatcher. */
-public final class Ops {
+final class Ops {
     private static final Map<String, OperatorHandle> HANDLES = new ConcurrentHashMap<>();
 
     static {
@@ -24,24 +24,22 @@ public final class Ops {
     private Ops() {}
 
     /**
-     * {@code aten::_fused_adamw_}: one step of AdamW (Loshchilov and Hutter 2019) over one flat buffer, in place, on CPU and CUDA. All
-     * tensors have the same size and dtype but {@code step}.
+     * {@code aten::_fused_adamw_.tensor_lr}: one step of AdamW over one flat buffer, in place, on CPU and CUDA. All tensors have the same
+     * size and dtype but the scalars.
      *
      * @param step a float32 scalar that has been raised to the number of this step, from 1
      * @param skip a float32 scalar; where it is 1, nothing happens
+     * @param learningRate a scalar, float64 on the CPU, float32 on CUDA
      */
-    public static void fusedAdamW(
+    static void fusedAdamW(
             Tensor parameters,
             Tensor gradients,
             Tensor firstMoments,
             Tensor secondMoments,
             Tensor step,
             Tensor skip,
-            double learningRate,
-            double beta1,
-            double beta2,
-            double weightDecay,
-            double eps) {
+            Tensor learningRate,
+            AdamW settings) {
         try (TensorScope scope = new TensorScope()) {
             Type.TypePtr tensor = new Type.TypePtr(TensorType.get());
             IValueVector stack = new IValueVector(
@@ -52,15 +50,15 @@ public final class Ops {
                     list(tensor),
                     list(tensor, step),
                     new IValue(learningRate),
-                    new IValue(beta1),
-                    new IValue(beta2),
-                    new IValue(weightDecay),
-                    new IValue(eps),
+                    new IValue(settings.beta1()),
+                    new IValue(settings.beta2()),
+                    new IValue(settings.weightDecay()),
+                    new IValue(settings.eps()),
                     new IValue(false), // amsgrad
                     new IValue(false), // maximize
                     new IValue(), // grad_scale
                     new IValue(skip)); // found_inf
-            handle("aten::_fused_adamw_").callBoxed(stack);
+            handle("aten::_fused_adamw_", "tensor_lr").callBoxed(stack);
         }
     }
 
@@ -70,9 +68,10 @@ public final class Ops {
         return new IValue(list);
     }
 
-    private static OperatorHandle handle(String name) {
+    private static OperatorHandle handle(String name, String overload) {
         Backend.load();
         return HANDLES.computeIfAbsent(
-                name, key -> TensorScope.keeping(() -> Dispatcher.singleton().findSchemaOrThrow(key, "")));
+                name + "." + overload,
+                key -> TensorScope.keeping(() -> Dispatcher.singleton().findSchemaOrThrow(name, overload)));
     }
 }

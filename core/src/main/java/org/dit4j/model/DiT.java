@@ -81,7 +81,8 @@ public final class DiT extends Module {
      *
      * @param x (N, C, H, W) noisy latents, converted to the network's dtype
      * @param t (N) timesteps of the unrespaced process, whole or fractional, any dtype
-     * @param y (N) int64 labels below {@code numClasses}, or the null label; ignored (and may be null) in an unconditional model
+     * @param y (N) int64 labels below {@code numClasses}, or the null label, or (N, D) of {@link #labelEmbeddings}; ignored (and may be null)
+     *     in an unconditional model
      * @return (N, outChannels, H, W): noise, then, with a predicted variance, as many channels for it
      * @throws IllegalArgumentException if the latents do not have the configured size
      */
@@ -90,9 +91,22 @@ public final class DiT extends Module {
             Tensor conditioning = condition(t, y);
             Tensor tokens =
                     embed(x, conditioning); // (N, T, D), and the conditioning's tokens where they are in context
-            for (DiTBlock block : blocks) tokens = block.forward(tokens, conditioning);
+            for (DiTBlock block : blocks) {
+                Tensor input = tokens;
+                tokens = TensorScope.local(() -> block.forward(input, conditioning));
+            }
             return decode(tokens, conditioning);
         });
+    }
+
+    /**
+     * What stands for labels in the network, (N) int64 → (N, D): points between two of them lie between two classes.
+     *
+     * @throws IllegalStateException if the model is unconditional
+     */
+    public Tensor labelEmbeddings(Tensor labels) {
+        if (labelEmbedder == null) throw new IllegalStateException("this model has no classes");
+        return TensorScope.local(() -> labelEmbedder.forward(labels).detach());
     }
 
     /** SiLU(t + y), (N, D), for the adaLN designs; else the tokens t and y, (N, S, D). */

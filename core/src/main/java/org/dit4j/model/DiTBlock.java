@@ -1,6 +1,5 @@
 package org.dit4j.model;
 
-import static org.dit4j.model.Norms.modulate;
 import static org.dit4j.model.Norms.plain;
 
 import org.bytedeco.pytorch.LayerNormImpl;
@@ -8,6 +7,8 @@ import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
+import org.dit4j.kernels.KernelLookup;
+import org.dit4j.kernels.Kernels;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.ModuleArray;
 
@@ -143,8 +144,9 @@ public abstract sealed class DiTBlock extends Module {
         public Tensor forward(Tensor x, Tensor c) {
             TensorVector m = modulation.forward(c).chunk(4, 1); // four of (N, D)
             Tensor shiftMsa = m.get(0), scaleMsa = m.get(1), shiftMlp = m.get(2), scaleMlp = m.get(3);
-            x = x.add(attn.forward(modulate(plain(x), shiftMsa, scaleMsa)));
-            return x.add(mlp.forward(modulate(plain(x), shiftMlp, scaleMlp)));
+            Kernels kernels = KernelLookup.of(x);
+            x = x.add(attn.forward(kernels.modulate(plain(x), shiftMsa, scaleMsa)));
+            return x.add(mlp.forward(kernels.modulate(plain(x), shiftMlp, scaleMlp)));
         }
     }
 
@@ -168,9 +170,10 @@ public abstract sealed class DiTBlock extends Module {
             TensorVector m = modulation.forward(c).chunk(6, 1); // six of (N, D)
             Tensor shiftMsa = m.get(0), scaleMsa = m.get(1), gateMsa = m.get(2);
             Tensor shiftMlp = m.get(3), scaleMlp = m.get(4), gateMlp = m.get(5);
-            x = x.add(attn.forward(modulate(plain(x), shiftMsa, scaleMsa)).mul(gateMsa.unsqueeze(1)));
-            return x.add(mlp.forward(modulate(plain(x, mlpNormEps), shiftMlp, scaleMlp))
-                    .mul(gateMlp.unsqueeze(1)));
+            Kernels kernels = KernelLookup.of(x);
+            x = kernels.gatedAdd(x, attn.forward(kernels.modulate(plain(x), shiftMsa, scaleMsa)), gateMsa);
+            return kernels.gatedAdd(
+                    x, mlp.forward(kernels.modulate(plain(x, mlpNormEps), shiftMlp, scaleMlp)), gateMlp);
         }
 
         @Override

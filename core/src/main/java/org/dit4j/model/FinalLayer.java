@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
+import org.dit4j.kernels.KernelLookup;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.ModuleArray;
 
@@ -35,6 +36,6 @@ public final class FinalLayer extends Module {
     public Tensor forward(Tensor x, Tensor c) {
         if (modulation == null) return linear.forward(norm.forward(x));
         TensorVector m = modulation.forward(c).chunk(2, 1); // shift, then scale, each (N, D)
-        return linear.forward(Norms.modulate(Norms.plain(x), m.get(0), m.get(1)));
+        return linear.forward(KernelLookup.of(x).modulate(Norms.plain(x), m.get(0), m.get(1)));
     }
 }

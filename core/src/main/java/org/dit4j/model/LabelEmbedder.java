@@ -17,8 +17,8 @@ public final class LabelEmbedder extends Module {
         return table;
     }
 
-    /** (N) int64 labels → (N, D). */
+    /** (N) int64 labels → (N, D); what is (N, D) already, such as a point between two classes, stays. */
     public Tensor forward(Tensor labels) {
-        return table.forward(labels);
+        return labels.dim() == 2 ? labels : table.forward(labels);
     }
 }

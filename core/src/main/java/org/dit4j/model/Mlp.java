@@ -3,8 +3,9 @@ package org.dit4j.model;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
+import org.dit4j.kernels.KernelLookup;
 import org.dit4j.torch.Layers;
+import org.dit4j.torch.TensorScope;
 
 /** Two linear layers with GELU in its tanh approximation between them. */
 public final class Mlp extends Module {
@@ -18,6 +19,9 @@ public final class Mlp extends Module {
 
     /** (N, T, D) → (N, T, D). */
     public Tensor forward(Tensor x) {
-        return fc2.forward(torch.gelu(fc1.forward(x), "tanh"));
+        return TensorScope.local(() -> {
+            Tensor hidden = fc1.forward(x);
+            return fc2.forward(KernelLookup.of(x).gelu(hidden));
+        });
     }
 }

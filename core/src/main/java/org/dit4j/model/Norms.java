@@ -3,13 +3,12 @@ package org.dit4j.model;
 import org.bytedeco.pytorch.LayerNormImpl;
 import org.bytedeco.pytorch.LayerNormOptions;
 import org.bytedeco.pytorch.LongVector;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.torch.TensorScope;
 
-/** LayerNorm as DiT uses it, with ε = 1e-6 where nothing else is said, and the modulation that follows it. */
+/** LayerNorm as DiT uses it, with ε = 1e-6 where nothing else is said. */
 final class Norms {
     private static final double EPS = 1e-6;
 
@@ -32,10 +31,5 @@ final class Norms {
             options.eps().put(EPS);
             return new LayerNormImpl(options);
         });
-    }
-
-    /** x · (1 + scale) + shift, with (N, T, D) tokens and (N, D) shift and scale. */
-    static Tensor modulate(Tensor x, Tensor shift, Tensor scale) {
-        return x.mul(scale.unsqueeze(1).add(new Scalar(1))).add(shift.unsqueeze(1));
     }
 }

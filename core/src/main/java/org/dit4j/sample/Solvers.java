@@ -3,15 +3,17 @@ package org.dit4j.sample;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.diffusion.AncestralProcess;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.Moments;
+import org.dit4j.diffusion.ReverseProcess;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
 /**
- * From noise to latents, and back. A solver visits every timestep of the diffusion that it is given: respace that first. It keeps one
+ * From noise to latents, and back. A solver visits every stop of the process that it is given: respace a diffusion first. It keeps one
  * batch of latents at a time, computes no gradients, and its result belongs to the scope around the call.
  *
  * <p>In all of them {@code start} is (N, C, H, W), {@code condition} of N rows, and {@code clip} says whether the predicted x0 is clamped to
@@ -32,7 +34,7 @@ public final class Solvers {
     /** Ancestral sampling of Ho et al. (2020), as the published scripts do it: {@code start} is normal noise. */
     public static Tensor ddpm(
             Denoiser denoiser,
-            GaussianDiffusion diffusion,
+            AncestralProcess diffusion,
             Tensor start,
             Condition condition,
             StepNoise noise,
@@ -55,7 +57,7 @@ public final class Solvers {
      */
     public static Tensor ddim(
             Denoiser denoiser,
-            GaussianDiffusion diffusion,
+            ReverseProcess diffusion,
             Tensor start,
             Condition condition,
             double eta,
@@ -79,7 +81,7 @@ public final class Solvers {
      */
     public static Tensor ddimReverse(
             Denoiser denoiser,
-            GaussianDiffusion diffusion,
+            ReverseProcess diffusion,
             Tensor start,
             Condition condition,
             boolean clip,
@@ -92,7 +94,7 @@ public final class Solvers {
 
     private static Tensor solve(
             Denoiser denoiser,
-            GaussianDiffusion diffusion,
+            ReverseProcess diffusion,
             Tensor start,
             Condition condition,
             StepListener listener,
@@ -107,7 +109,7 @@ public final class Solvers {
                     int step = i, index = rising ? i : numSteps - 1 - i;
                     Tensor before = x;
                     Tensor after = TensorScope.local(() -> {
-                        int timestep = diffusion.originalTimestep(index);
+                        double timestep = diffusion.networkTime(index);
                         Tensor prediction = denoiser.predict(before, timestep, condition);
                         Next next = update.apply(before, prediction, GaussianDiffusion.shared(index, before), step);
                         if (!listener.onStep(new Step(step + 1, numSteps, timestep, next.x(), next.x0())))

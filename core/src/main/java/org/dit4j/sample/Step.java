@@ -4,10 +4,11 @@ import org.bytedeco.pytorch.Tensor;
 
 /** Where a solver is after one of its steps. Its tensors live as long as the call of the listener. */
 public final class Step {
-    private final int number, numSteps, timestep;
+    private final int number, numSteps;
+    private final double timestep;
     private final Tensor x, x0;
 
-    Step(int number, int numSteps, int timestep, Tensor x, Tensor x0) {
+    Step(int number, int numSteps, double timestep, Tensor x, Tensor x0) {
         this.number = number;
         this.numSteps = numSteps;
         this.timestep = timestep;
@@ -24,8 +25,8 @@ public final class Step {
         return numSteps;
     }
 
-    /** The original diffusion's timestep at which the network was asked. */
-    public int timestep() {
+    /** What the network was told: a timestep of the diffusion that it was trained on. */
+    public double timestep() {
         return timestep;
     }
 

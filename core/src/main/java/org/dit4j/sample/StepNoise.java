@@ -1,7 +1,7 @@
 package org.dit4j.sample;
 
 import org.bytedeco.pytorch.Tensor;
-import org.dit4j.torch.Noise;
+import org.dit4j.kernels.KernelLookup;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -31,9 +31,8 @@ public interface StepNoise {
             if (x.size(0) != indices.length)
                 throw new IllegalArgumentException(
                         "noise for " + indices.length + " images, but the latents are " + Tensors.shape(x));
-            return TensorScope.local(() -> Tensors.to(
-                    Noise.normal(seed, Purpose.SAMPLE_STEP, step, indices, x.size(1), x.size(2), x.size(3)),
-                    x.device()));
+            return TensorScope.local(() -> KernelLookup.of(x)
+                    .normal(seed, Purpose.SAMPLE_STEP, step, indices, x.device(), x.size(1), x.size(2), x.size(3)));
         };
     }
 }

@@ -15,24 +15,24 @@ import org.dit4j.io.EventFile;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
-/** How the weights of a trainer, their gradients and their average are spread, each block by itself. */
+/** How the weights of a training, their gradients and their average are spread, each block by itself. */
 public final class Histograms {
     private static final int RANGES = 50;
 
     private Histograms() {}
 
     /** {@code weights/blocks.0}, {@code gradients/final_layer}, {@code ema/x_embedder} and so on; without those that are not finite. */
-    public static List<EventFile.Value> of(Trainer trainer) {
+    public static List<EventFile.Value> of(TrainState state) {
         Map<String, Tensor> buffers = new LinkedHashMap<>();
-        buffers.put("weights", trainer.parameters().values());
-        buffers.put("gradients", trainer.parameters().gradients());
-        buffers.put("ema", trainer.ema().average());
+        buffers.put("weights", state.parameters().values());
+        buffers.put("gradients", state.parameters().gradients());
+        buffers.put("ema", state.average());
         List<EventFile.Value> values = new ArrayList<>();
         buffers.forEach((kind, flat) -> {
             try (TensorScope scope = new TensorScope();
                     NoGradGuard noGrad = new NoGradGuard()) {
                 Map<String, List<Tensor>> groups = new LinkedHashMap<>();
-                trainer.parameters()
+                state.parameters()
                         .views(flat)
                         .forEach((name, tensor) -> groups.computeIfAbsent(group(name), group -> new ArrayList<>())
                                 .add(tensor.flatten()));

@@ -3,6 +3,7 @@ package org.dit4j.train;
 import org.bytedeco.pytorch.Device;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Precision;
 
 /**
  * The memory that a run takes beside Java and LibTorch, in bytes. State and copy are exact; activations are counted from what the blocks
@@ -16,20 +17,19 @@ public record MemoryNeed(long state, long copy, long activations) {
     private static final int FLOAT = 4;
     /** How many times the size of the tokens a block's backward pass holds for a moment, beyond what its forward pass kept; measured. */
     private static final int PASSING = 20;
-    /** How many times their size autocast keeps in rounded copies; measured. */
-    private static final double ROUNDED = 3;
 
-    /** Of a run by {@code config}. */
-    public static MemoryNeed of(TrainConfig config) {
+    /** Of a run of {@code config}, computed so. */
+    public static MemoryNeed of(TrainConfig config, Execution execution) {
         DiTConfig model = config.model();
         long positions = (long) model.tokens() * model.hiddenSize(), trained = model.parameters() - positions;
         // autocast keeps the weights that it has rounded to the end of the pass
-        long rounded = config.bf16() ? trained * FLOAT / 2 : 0;
+        boolean autocast = execution.precision() == Precision.AUTOCAST;
+        long rounded = autocast ? trained * FLOAT / 2 : 0;
         long state = (5 * trained + 2 * positions) * FLOAT + rounded;
         return new MemoryNeed(
                 state,
                 (4 * trained + positions) * FLOAT,
-                activationsOfOneImage(model, config.bf16(), config.recompute()) * config.microBatchSize());
+                activationsOfOneImage(model, autocast, execution.recompute()) * execution.microBatchSize(config));
     }
 
     /** Bytes on the device. */
@@ -48,8 +48,8 @@ public record MemoryNeed(long state, long copy, long activations) {
         return (4 * model.parameters() - 2 * positions) * FLOAT;
     }
 
-    private static long activationsOfOneImage(DiTConfig model, boolean bf16, boolean recompute) {
-        double block = kept(model, bf16);
+    private static long activationsOfOneImage(DiTConfig model, boolean autocast, boolean recompute) {
+        double block = kept(model, autocast);
         double all = recompute ? model.depth() + block + PASSING : model.depth() * block + PASSING;
         int extraTokens = model.block() == DiTBlock.Kind.IN_CONTEXT ? 2 : 0;
         return (long) (all * (model.tokens() + extraTokens) * model.hiddenSize() * FLOAT);
@@ -60,11 +60,11 @@ public record MemoryNeed(long state, long copy, long activations) {
      * both branches (the modulation's factor needs the normalised one), queries, keys and values, the attention's result, both sides of the
      * GELU, and before each gate what is gated.
      */
-    private static double kept(DiTConfig model, boolean bf16) {
-        double hidden = (double) model.mlpHidden() / model.hiddenSize(), attention = 3 + 1, product = bf16 ? 0.5 : 1;
+    private static double kept(DiTConfig model, boolean autocast) {
+        double hidden = (double) model.mlpHidden() / model.hiddenSize(), attention = 3 + 1, product = autocast ? 0.5 : 1;
         double products = product * (attention + 2 * hidden);
         // of each branch the residual and what goes into its first product
-        double inputs = 2 * (1 + product) + (bf16 ? ROUNDED : 0);
+        double inputs = 2 * (1 + product);
         return switch (model.block()) {
             case IN_CONTEXT -> products + inputs;
             case CROSS_ATTENTION -> products + inputs + 1 + product * 3;

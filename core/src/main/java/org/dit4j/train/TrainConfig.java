@@ -1,92 +1,93 @@
 package org.dit4j.train;
 
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiTConfig;
-import org.dit4j.torch.Backend;
+import org.dit4j.kernels.AdamW;
 
 /**
- * What fixes a training run but its data.
+ * What is learned, but for the data: with these and the number of steps it fixes the weights. How it is computed is {@link Execution}'s.
  *
  * @param model the network
+ * @param diffusion what it learns to undo, and what is minimised
  * @param seed of the initial weights, data order, flips, timesteps, noise and label dropout
- * @param maxSteps optimiser steps
  * @param globalBatchSize images to an optimiser step
- * @param microBatchSize images that go through the network at once, a divisor of {@code globalBatchSize}; gradients of the micro-batches
- *     are added up
  * @param learningRate the schedule of the learning rate
  * @param weightDecay AdamW's; 0 as published
  * @param clipNorm gradients with a longer Euclidean norm are scaled down to it; 0, as published, is never
  * @param ema how the averaged weights follow
  * @param flip whether images are mirrored at random
- * @param numWorkers threads that read and decode images; 0 reads on the training thread
- * @param bf16 whether matrix products run in bfloat16 (autocast)
- * @param recompute whether blocks are computed again in the backward pass, memory for time
- * @param device as {@link Backend#device} takes it
  */
 public record TrainConfig(
         DiTConfig model,
+        DiffusionConfig diffusion,
         long seed,
-        long maxSteps,
         int globalBatchSize,
-        int microBatchSize,
         LearningRate learningRate,
         double weightDecay,
         double clipNorm,
-        Ema.Schedule ema,
-        boolean flip,
-        int numWorkers,
-        boolean bf16,
-        boolean recompute,
-        String device) {
+        EmaSchedule ema,
+        boolean flip) {
+    /** @throws IllegalArgumentException naming the value that is out of range, or if network and diffusion do not go with each other */
     public TrainConfig {
-        require(maxSteps >= 1, "max steps " + maxSteps + " is below 1");
         require(globalBatchSize >= 1, "global batch size " + globalBatchSize + " is below 1");
-        require(
-                microBatchSize >= 1 && globalBatchSize % microBatchSize == 0,
-                "global batch size " + globalBatchSize + " is not a multiple of the micro-batch size "
-                        + microBatchSize);
         require(weightDecay >= 0, "weight decay " + weightDecay + " is negative");
         require(clipNorm >= 0, "clip norm " + clipNorm + " is negative; 0 is no clipping");
         require(
-                numWorkers >= 0 && numWorkers <= 256,
-                "number of workers " + numWorkers + " is outside 0 … 256; 0 reads on the training thread");
+                model.learnSigma() == diffusion.variance().isLearned(),
+                "the network predicts " + (model.learnSigma() ? "a" : "no") + " variance, the diffusion's is "
+                        + diffusion.variance() + "; both learn it, or neither does");
     }
 
-    /** The published recipe: batch 256, AdamW at 1e-4 without weight decay, EMA 0.9999, random flips, float32. */
+    /**
+     * The published recipe: batch 256, AdamW at 1e-4 without weight decay, EMA 0.9999, random flips, the published diffusion (for a network
+     * that predicts no variance, with the posterior's).
+     */
     public static TrainConfig published(DiTConfig model) {
+        DiffusionConfig diffusion = model.learnSigma()
+                ? DiffusionConfig.PUBLISHED
+                : DiffusionConfig.PUBLISHED.withVariance(DiffusionConfig.Variance.FIXED_SMALL);
         return new TrainConfig(
-                model,
-                0,
-                400_000,
-                256,
-                256,
-                new LearningRate(1e-4, 0),
-                0,
-                0,
-                new Ema.Schedule(0.9999, 0),
-                true,
-                4,
-                false,
-                false,
-                "auto");
+                model, diffusion, 0, 256, new LearningRate(1e-4, 0), 0, 0, new EmaSchedule(0.9999, 0), true);
     }
 
-    /** The same run but for what its memory and the time of a step depend on. */
-    public TrainConfig resized(DiTConfig network, int global, int micro, boolean again) {
+    public TrainConfig withModel(DiTConfig other) {
         return new TrainConfig(
-                network,
-                seed,
-                maxSteps,
-                global,
-                micro,
-                learningRate,
-                weightDecay,
-                clipNorm,
-                ema,
-                flip,
-                numWorkers,
-                bf16,
-                again,
-                device);
+                other, diffusion, seed, globalBatchSize, learningRate, weightDecay, clipNorm, ema, flip);
+    }
+
+    public TrainConfig withDiffusion(DiffusionConfig other) {
+        return new TrainConfig(model, other, seed, globalBatchSize, learningRate, weightDecay, clipNorm, ema, flip);
+    }
+
+    public TrainConfig withSeed(long other) {
+        return new TrainConfig(
+                model, diffusion, other, globalBatchSize, learningRate, weightDecay, clipNorm, ema, flip);
+    }
+
+    public TrainConfig withGlobalBatchSize(int images) {
+        return new TrainConfig(model, diffusion, seed, images, learningRate, weightDecay, clipNorm, ema, flip);
+    }
+
+    public TrainConfig withLearningRate(LearningRate other) {
+        return new TrainConfig(model, diffusion, seed, globalBatchSize, other, weightDecay, clipNorm, ema, flip);
+    }
+
+    public TrainConfig withWeightDecay(double decay) {
+        return new TrainConfig(model, diffusion, seed, globalBatchSize, learningRate, decay, clipNorm, ema, flip);
+    }
+
+    public TrainConfig withClipNorm(double norm) {
+        return new TrainConfig(model, diffusion, seed, globalBatchSize, learningRate, weightDecay, norm, ema, flip);
+    }
+
+    public TrainConfig withEma(EmaSchedule other) {
+        return new TrainConfig(
+                model, diffusion, seed, globalBatchSize, learningRate, weightDecay, clipNorm, other, flip);
+    }
+
+    public TrainConfig withFlip(boolean mirrored) {
+        return new TrainConfig(
+                model, diffusion, seed, globalBatchSize, learningRate, weightDecay, clipNorm, ema, mirrored);
     }
 
     private static void require(boolean holds, String message) {

@@ -5,11 +5,13 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.EpochOrder;
-import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.Objective;
+import org.dit4j.kernels.KernelLookup;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
@@ -68,39 +70,49 @@ public final class Validation {
         return order.index(draw);
     }
 
-    /** The timestep of a draw. */
-    int timestep(int draw, int numTimesteps) {
-        double place = Noise.uniform(SEED, Purpose.TIMESTEP, SUB_STREAM, draw);
-        return (int) ((draw + place) * numTimesteps / numDraws());
+    /** Where of {@link #numDraws} equal parts of the range of times a draw is, in [draw, draw + 1). */
+    static double place(int draw) {
+        return draw + Noise.uniform(SEED, Purpose.TIMESTEP, SUB_STREAM, draw);
+    }
+
+    private Tensor times(Objective objective, int from, int count) {
+        return objective.timesAt(IntStream.range(from, from + count).mapToDouble(Validation::place).toArray(), numDraws());
     }
 
     /** The losses of the trainer's averaged weights now. Changes nothing in the trainer. */
-    ValidationLosses losses(Trainer trainer) throws IOException {
+    public ValidationLosses losses(Trainer trainer) throws IOException {
         long start = System.nanoTime();
-        int numTimesteps = trainer.diffusion().numTimesteps();
+        Objective objective = trainer.objective();
+        int numTimesteps = objective.numTimesteps();
         double[] losses = losses(trainer, trainer::predictAveraged);
         double[] sums = new double[Math.min(BUCKETS, numTimesteps)], counts = new double[sums.length];
+        int[] buckets = buckets(objective, sums.length);
         for (int draw = 0; draw < losses.length; draw++) {
-            int bucket = timestep(draw, numTimesteps) * sums.length / numTimesteps;
-            sums[bucket] += losses[draw];
-            counts[bucket]++;
+            sums[buckets[draw]] += losses[draw];
+            counts[buckets[draw]]++;
         }
-        List<Double> buckets = new ArrayList<>();
-        for (int bucket = 0; bucket < sums.length; bucket++) buckets.add(sums[bucket] / counts[bucket]);
+        List<Double> means = new ArrayList<>();
+        for (int bucket = 0; bucket < sums.length; bucket++) means.add(sums[bucket] / counts[bucket]);
         return new ValidationLosses(
                 trainer.steps(),
                 Arrays.stream(losses).average().orElseThrow(),
-                buckets,
+                means,
                 numTimesteps,
                 data.size(),
                 Instant.now(),
                 (System.nanoTime() - start) / 1e9);
     }
 
+    private int[] buckets(Objective objective, int numBuckets) {
+        try (TensorScope scope = new TensorScope()) {
+            return objective.buckets(times(objective, 0, numDraws()), numBuckets);
+        }
+    }
+
     /** The loss of each draw. */
     double[] losses(Trainer trainer, Predictor predictor) throws IOException {
         double[] losses = new double[numDraws()];
-        int batch = trainer.config().microBatchSize();
+        int batch = trainer.execution().microBatchSize(trainer.config());
         for (int from = 0; from < losses.length; from += batch)
             try (TensorScope scope = new TensorScope();
                     NoGradGuard noGrad = new NoGradGuard()) {
@@ -111,25 +123,24 @@ public final class Validation {
     }
 
     private double[] losses(Trainer trainer, Predictor predictor, int from, int count) throws IOException {
-        GaussianDiffusion diffusion = trainer.diffusion();
+        Objective objective = trainer.objective();
         int channels = data.channels(), height = data.height(), width = data.width(), size = channels * height * width;
         float[] pixels = new float[Math.multiplyExact(size, count)];
-        long[] draws = new long[count], timesteps = new long[count], labels = new long[count];
+        long[] draws = new long[count], labels = new long[count];
         for (int row = 0; row < count; row++) {
             int draw = from + row;
             draws[row] = draw;
-            timesteps[row] = timestep(draw, diffusion.numTimesteps());
             labels[row] = data.label(item(draw));
             // latents are drawn as for a sample that training never reaches
             data.sample(SEED, Long.MAX_VALUE - draw, item(draw), false, pixels, row * size);
         }
         Tensor x0 = trainer.onDevice(Tensors.of(pixels, count, channels, height, width));
-        Tensor noise = trainer.onDevice(
-                Noise.normal(SEED, Purpose.TRAINING_NOISE, SUB_STREAM, draws, channels, height, width));
-        Tensor t = trainer.onDevice(Tensors.of(timesteps, count));
+        Tensor noise = KernelLookup.of(x0)
+                .normal(SEED, Purpose.TRAINING_NOISE, SUB_STREAM, draws, x0.device(), channels, height, width);
+        Tensor t = trainer.onDevice(times(objective, from, count));
         Tensor y = trainer.config().model().numClasses() == 0 ? null : trainer.onDevice(Tensors.of(labels, count));
-        Tensor xt = diffusion.noised(x0, noise, t);
+        Tensor xt = objective.noised(x0, noise, t);
         return Tensors.toDoubles(
-                diffusion.loss(predictor.predict(xt, t, y), x0, xt, noise, t).values());
+                objective.loss(predictor.predict(xt, t, y), x0, xt, noise, t).values());
     }
 }

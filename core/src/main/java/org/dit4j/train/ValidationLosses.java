@@ -5,6 +5,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.dit4j.io.JsonLine;
 
 /**
  * The loss of the averaged weights on data that they were not trained on. Items, timesteps and noise are the same each time, so the values
@@ -34,14 +35,14 @@ public record ValidationLosses(
     public static Optional<ValidationLosses> of(JsonNode line) {
         if (!line.path("step").isNumber() || !line.path("buckets").isArray()) return Optional.empty();
         List<Double> buckets = new ArrayList<>();
-        line.path("buckets").forEach(bucket -> buckets.add(TrainingLog.number(bucket)));
+        line.path("buckets").forEach(bucket -> buckets.add(JsonLine.number(bucket)));
         return Optional.of(new ValidationLosses(
                 line.path("step").asLong(),
-                TrainingLog.number(line.path("loss")),
+                JsonLine.number(line.path("loss")),
                 buckets,
                 line.path("timesteps").asInt(),
                 line.path("items").asLong(),
-                TrainingLog.instant(line.path("time").path("at")),
+                JsonLine.instant(line.path("time").path("at")),
                 line.path("time").path("seconds").asDouble()));
     }
 }

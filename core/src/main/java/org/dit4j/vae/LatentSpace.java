@@ -14,6 +14,11 @@ public record LatentSpace(String encoderDigest, LatentScaling scaling) {
             throw new IllegalArgumentException("encoderDigest \"" + encoderDigest + "\" is no SHA-256 in hex");
     }
 
+    /** As files of latents say it: latents = (rawLatents − shift) · scale. */
+    public static LatentSpace of(String encoderDigest, double scale, double shift) {
+        return new LatentSpace(encoderDigest, new LatentScaling(scale, shift));
+    }
+
     /**
      * @param whose what has these latents, as the message begins: "the latents", "the model"
      * @param otherwise what to do besides giving the right one, for the message

@@ -111,15 +111,15 @@ class CheckpointsTest {
         DiT other = SMALL.network();
         try (TensorScope scope = new TensorScope()) {
             Map<String, String> metadata = weights().description().metadata();
-            TrainState.save(
+            CheckpointFolder.save(
                     checkpoints,
                     7,
                     Map.of(
-                            TrainState.EMA, new TrainState.Part(StateDict.of(network), metadata),
-                            TrainState.MODEL, new TrainState.Part(StateDict.of(other), metadata),
-                            TrainState.OPTIMIZER, new TrainState.Part(Map.of(), Map.of())),
+                            CheckpointFolder.EMA, new CheckpointPart(StateDict.of(network), metadata),
+                            CheckpointFolder.MODEL, new CheckpointPart(StateDict.of(other), metadata),
+                            CheckpointFolder.OPTIMIZER, new CheckpointPart(Map.of(), Map.of())),
                     Map.of(),
-                    new TrainState.Retention(1, 0));
+                    new Retention(1, 0));
         }
         for (Path path : List.of(run, checkpoints, checkpoints.resolve("step-0000007")))
             assertSame(Checkpoints.open(path, OpenOptions.DEFAULT));

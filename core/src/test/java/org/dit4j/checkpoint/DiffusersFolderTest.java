@@ -17,9 +17,10 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.RecipeWeights;
-import org.dit4j.diffusion.DdimSchedule;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
+import org.dit4j.diffusion.DiffusionConfig.Prediction;
 import org.dit4j.diffusion.NoiseSchedule;
+import org.dit4j.diffusion.DiffusionConfig.Products;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.io.TorchFile;
@@ -35,6 +36,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.diffusion.SchedulerConfig;
 
 class DiffusersFolderTest {
     private static final DiTConfig SMALL =
@@ -69,7 +72,9 @@ class DiffusersFolderTest {
         DiTWeights weights = DiffusersFolder.read(folder);
         assertEquals(SMALL, weights.description().model());
         assertEquals(Profile.DIFFUSERS, weights.description().profile());
-        assertEquals(DdimSchedule.PUBLISHED, weights.description().schedule());
+        assertEquals(SchedulerConfig.PUBLISHED, weights.description().scheduler());
+        assertEquals(
+                DiffusionConfig.PUBLISHED.withProducts(Products.FLOAT32), weights.description().diffusion());
         assertEquals(List.of("ant", "bee", "cat"), weights.description().classNames());
         assertSame(weights);
         assertSame(DiffusersFolder.read(folder.resolve("transformer")));
@@ -190,9 +195,12 @@ class DiffusersFolderTest {
                 text -> text.replace("\"linear\"", "\"scaled_linear\"")
                         .replace("\"steps_offset\" : 0", "\"steps_offset\" : 1")
                         .replace("\"epsilon\"", "\"v_prediction\""));
-        DdimSchedule expected = new DdimSchedule(1000, NoiseSchedule.QUAD, 1e-4, 0.02, Prediction.VELOCITY, 1, false);
+        DiffusionConfig expected = DiffusionConfig.of(
+                        NoiseSchedule.QUAD, 1000, Prediction.VELOCITY, Variance.LEARNED_RANGE)
+                .withProducts(Products.FLOAT32);
         DiTWeights weights = DiffusersFolder.read(folder);
-        assertEquals(expected, weights.description().schedule());
+        assertEquals(expected, weights.description().diffusion());
+        assertEquals(new SchedulerConfig(1, false), weights.description().scheduler());
         // and survives in a file of ours
         DiTCheckpoint.write(folder.resolve("model.safetensors"), weights);
         assertEquals(weights.description(), DiTCheckpoint.describe(folder.resolve("model.safetensors")));

@@ -11,9 +11,9 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
-import org.dit4j.diffusion.GaussianDiffusion.LossType;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
-import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.DiffusionConfig.LossType;
+import org.dit4j.diffusion.DiffusionConfig.Prediction;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -47,13 +47,12 @@ class DiffusionGoldenTest {
         Golden.assertClose("x_t", golden.get("x_t"), xt, TOLERANCE);
         Tensor prediction = StandIn.of(xt, diffusion.originalTimesteps(t));
         Golden.assertClose("model_output", golden.get("model_output"), prediction, TOLERANCE);
-        Loss loss = diffusion.loss(prediction, x0, xt, noise, t);
+        Loss loss = new HybridLoss(diffusion, LossType.MSE).loss(prediction, x0, xt, noise, t);
         Golden.assertClose("loss", golden.get("loss"), loss.values(), TOLERANCE);
         Golden.assertClose("mse", golden.get("mse"), loss.mse(), TOLERANCE);
         Golden.assertClose("vb", golden.get("vb"), loss.vb(), TOLERANCE);
 
-        Loss wrong = GaussianDiffusion.of(
-                        NoiseSchedule.LINEAR.betas(1000), Prediction.NOISE, Variance.LEARNED, LossType.MSE)
+        Loss wrong = HybridLoss.of(DiffusionConfig.PUBLISHED.withVariance(Variance.LEARNED))
                 .loss(prediction, x0, xt, noise, t);
         Golden.assertRejected("the bound of another variance", golden.get("vb"), wrong.vb(), TOLERANCE);
         Golden.assertRejected("the loss without the bound", golden.get("loss"), loss.mse(), TOLERANCE);
@@ -98,7 +97,7 @@ class DiffusionGoldenTest {
         Moments p = diffusion.pMeanVariance(prediction, x, t, false);
 
         GaussianDiffusion fixed = GaussianDiffusion.of(
-                        NoiseSchedule.LINEAR.betas(1000), Prediction.NOISE, Variance.FIXED_SMALL, LossType.MSE)
+                        NoiseSchedule.LINEAR.betas(1000), Prediction.NOISE, Variance.FIXED_SMALL)
                 .spaced(spacing);
         Moments wrong = fixed.pMeanVariance(prediction.narrow(1, 0, x.size(1)), x, t, false);
         Golden.assertRejected(
@@ -150,14 +149,15 @@ class DiffusionGoldenTest {
         // the published DiT code reads LEARNED as LEARNED_RANGE; ours, the log-variance itself, is that of the paper's
         Variance variance = parts[2].equals("LEARNED") ? Variance.LEARNED_RANGE : Variance.valueOf(parts[2]);
         LossType lossType = LossType.valueOf(parts[3]);
-        GaussianDiffusion diffusion = GaussianDiffusion.of(schedule.betas(1000), prediction, variance, lossType);
+        DiffusionConfig config = DiffusionConfig.of(schedule, 1000, prediction, variance);
+        GaussianDiffusion diffusion = GaussianDiffusion.of(config);
 
         Tensor x0 = golden.get("x0"), noise = golden.get("noise"), t = golden.get("t");
         Tensor xt = diffusion.noised(x0, noise, t);
-        Loss loss = diffusion.loss(StandIn.of(xt, t, variance), x0, xt, noise, t);
+        Loss loss = HybridLoss.of(config.withLoss(lossType)).loss(StandIn.of(xt, t, variance), x0, xt, noise, t);
         Golden.assertClose(key, golden.get(key + ".loss"), loss.values(), TOLERANCE);
         LossType another = lossType == LossType.MSE || lossType == LossType.RESCALED_MSE ? LossType.KL : LossType.MSE;
-        Loss wrong = GaussianDiffusion.of(schedule.betas(1000), prediction, variance, another)
+        Loss wrong = HybridLoss.of(config.withLoss(another))
                 .loss(StandIn.of(xt, t, variance), x0, xt, noise, t);
         Golden.assertRejected(key + " as " + another, golden.get(key + ".loss"), wrong.values(), TOLERANCE);
 

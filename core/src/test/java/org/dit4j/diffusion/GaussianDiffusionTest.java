@@ -2,7 +2,9 @@ package org.dit4j.diffusion;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -14,9 +16,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
 import org.dit4j.NativeObjects;
-import org.dit4j.diffusion.GaussianDiffusion.LossType;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
-import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.DiffusionConfig.LossType;
+import org.dit4j.diffusion.DiffusionConfig.Prediction;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
@@ -52,13 +54,17 @@ class GaussianDiffusionTest {
         return Tensors.of(TIMESTEPS, TIMESTEPS.length);
     }
 
-    private static GaussianDiffusion of(Prediction prediction, Variance variance, LossType lossType) {
-        return GaussianDiffusion.of(BETAS, prediction, variance, lossType);
+    private static GaussianDiffusion of(Prediction prediction, Variance variance) {
+        return GaussianDiffusion.of(BETAS, prediction, variance);
+    }
+
+    private static HybridLoss mse(GaussianDiffusion diffusion) {
+        return new HybridLoss(diffusion, LossType.MSE);
     }
 
     /** What each kind of network predicts if it takes {@code x} to be {@code x0} with the noise that this implies. */
     private static Tensor prediction(Prediction kind, Tensor x0, Tensor noise) {
-        GaussianDiffusion diffusion = of(kind, Variance.FIXED_SMALL, LossType.MSE);
+        GaussianDiffusion diffusion = of(kind, Variance.FIXED_SMALL);
         return switch (kind) {
             case NOISE -> noise;
             case X0 -> x0;
@@ -71,7 +77,7 @@ class GaussianDiffusionTest {
     @EnumSource(Prediction.class)
     void noiseX0AndVelocityOfTheSameImageAreTheSameStep(Prediction kind) {
         Tensor x0 = random(1, 4), noise = random(2, 4), t = timesteps();
-        GaussianDiffusion diffusion = of(kind, Variance.FIXED_LARGE, LossType.MSE);
+        GaussianDiffusion diffusion = of(kind, Variance.FIXED_LARGE);
         Tensor xt = diffusion.noised(x0, noise, t);
         Moments p = diffusion.pMeanVariance(prediction(kind, x0, noise), xt, t, false);
         // at timestep 999 x0 comes from noise as √(1 / ᾱ) = 157 times float32's 6e-8 of x and noise each
@@ -85,9 +91,9 @@ class GaussianDiffusionTest {
     @EnumSource(Prediction.class)
     void aPerfectPredictionHasNoSquaredErrorAndNoGradient(Prediction kind) {
         Tensor x0 = random(1, 4), noise = random(2, 4), t = timesteps();
-        GaussianDiffusion diffusion = of(kind, Variance.FIXED_SMALL, LossType.MSE);
+        GaussianDiffusion diffusion = of(kind, Variance.FIXED_SMALL);
         Tensor xt = diffusion.noised(x0, noise, t);
-        Loss loss = diffusion.loss(prediction(kind, x0, noise), x0, xt, noise, t);
+        Loss loss = mse(diffusion).loss(prediction(kind, x0, noise), x0, xt, noise, t);
         assertArrayEquals(new double[5], Tensors.toDoubles(loss.values()), 1e-12);
         assertArrayEquals(new double[5 * 4 * 4 * 4], Tensors.toDoubles(loss.gradient()), 1e-8);
         assertNull(loss.vb(), "a fixed variance leaves nothing for the bound to teach");
@@ -96,9 +102,9 @@ class GaussianDiffusionTest {
     @Test
     void theBoundOfAPerfectPredictionVanishesButAtTheFirstTimestep() {
         Tensor x0 = random(1, 4), noise = random(2, 4), t = timesteps();
-        GaussianDiffusion diffusion = of(Prediction.X0, Variance.FIXED_SMALL, LossType.KL);
+        GaussianDiffusion diffusion = of(Prediction.X0, Variance.FIXED_SMALL);
         double[] bits = Tensors.toDoubles(
-                diffusion.loss(x0, x0, diffusion.noised(x0, noise, t), noise, t).values());
+                new HybridLoss(diffusion, LossType.KL).loss(x0, x0, diffusion.noised(x0, noise, t), noise, t).values());
         assertArrayEquals(new double[4], Arrays.copyOfRange(bits, 1, 5), 1e-6);
         assertTrue(bits[0] > 0.1);
     }
@@ -116,7 +122,7 @@ class GaussianDiffusionTest {
 
     @Test
     void aLearnedRangeReachesFromThePosteriorsVarianceToBeta() {
-        GaussianDiffusion diffusion = of(Prediction.NOISE, Variance.LEARNED_RANGE, LossType.MSE);
+        GaussianDiffusion diffusion = of(Prediction.NOISE, Variance.LEARNED_RANGE);
         Tensor x = random(1, 4), t = timesteps();
         Tensor low = Tensors.cat(1, x, x.mul(new Scalar(0)).sub(new Scalar(1)));
         Tensor high = Tensors.cat(1, x, x.mul(new Scalar(0)).add(new Scalar(1)));
@@ -134,7 +140,7 @@ class GaussianDiffusionTest {
 
     @Test
     void aLearnedVarianceIsTheSecondHalfItself() {
-        GaussianDiffusion diffusion = of(Prediction.NOISE, Variance.LEARNED, LossType.MSE);
+        GaussianDiffusion diffusion = of(Prediction.NOISE, Variance.LEARNED);
         Tensor x = random(1, 4), prediction = random(2, 8);
         Tensor logVariance =
                 diffusion.pMeanVariance(prediction, x, timesteps(), false).logVariance();
@@ -145,10 +151,10 @@ class GaussianDiffusionTest {
     @Test
     void theBoundOfTheHybridLossTeachesTheVarianceOnly() {
         Tensor x0 = random(1, 4), noise = random(2, 4), prediction = random(3, 8), t = timesteps();
-        GaussianDiffusion hybrid = of(Prediction.NOISE, Variance.LEARNED_RANGE, LossType.MSE);
-        GaussianDiffusion bound = of(Prediction.NOISE, Variance.LEARNED_RANGE, LossType.KL);
+        GaussianDiffusion hybrid = of(Prediction.NOISE, Variance.LEARNED_RANGE);
+        HybridLoss bound = new HybridLoss(hybrid, LossType.KL);
         Tensor xt = hybrid.noised(x0, noise, t);
-        Tensor gradient = hybrid.loss(prediction, x0, xt, noise, t).gradient();
+        Tensor gradient = mse(hybrid).loss(prediction, x0, xt, noise, t).gradient();
         Tensor ofBound = bound.loss(prediction, x0, xt, noise, t).gradient();
         // d mean((noise − prediction)²) / d prediction, over 5 rows of 64 numbers
         Tensor ofSquares = prediction.narrow(1, 0, 4).sub(noise).mul(new Scalar(2.0 / (5 * 64)));
@@ -163,11 +169,12 @@ class GaussianDiffusionTest {
     void gradientsAreThoseOfFiniteDifferences(LossType lossType) {
         // not timestep 0, where the clamped logarithm of a learned variance's likelihood has corners
         Tensor t = Tensors.of(new long[] {1, 5, 10, 500, 999}, 5);
-        GaussianDiffusion diffusion = of(Prediction.VELOCITY, Variance.LEARNED_RANGE, lossType);
+        GaussianDiffusion diffusion = of(Prediction.VELOCITY, Variance.LEARNED_RANGE);
+        HybridLoss objective = new HybridLoss(diffusion, lossType);
         Tensor x0 = wide(random(1, 4)), noise = wide(random(2, 4)), prediction = wide(random(3, 8));
         Tensor xt = diffusion.noised(x0, noise, t);
         double[] gradient =
-                Tensors.toDoubles(diffusion.loss(prediction, x0, xt, noise, t).gradient());
+                Tensors.toDoubles(objective.loss(prediction, x0, xt, noise, t).gradient());
         boolean hybrid = lossType == LossType.MSE || lossType == LossType.RESCALED_MSE;
         double step = 1e-4;
         for (int element : new int[] {0, 70, 130, 300, 450, 639}) {
@@ -176,7 +183,7 @@ class GaussianDiffusionTest {
             for (int side = 0; side < 2; side++) {
                 double[] moved = Tensors.toDoubles(prediction);
                 moved[element] += side == 0 ? -step : step;
-                Loss loss = diffusion.loss(Tensors.of(moved, prediction.shape()), x0, xt, noise, t);
+                Loss loss = objective.loss(Tensors.of(moved, prediction.shape()), x0, xt, noise, t);
                 // the squared error moves the mean, the bound the variance
                 Tensor value = !hybrid ? loss.values() : isMean ? loss.mse() : loss.vb();
                 sides[side] = value.mean().item_double();
@@ -196,8 +203,8 @@ class GaussianDiffusionTest {
         Tensor prediction = random(3, 8).to(ScalarType.BFloat16);
         GaussianDiffusion diffusion = GaussianDiffusion.published();
         Tensor xt = diffusion.noised(x0, noise, t);
-        Loss loss = diffusion.loss(prediction, x0, xt, noise, t);
-        Loss exact = diffusion.loss(prediction.to(ScalarType.Float), x0, xt, noise, t);
+        Loss loss = mse(diffusion).loss(prediction, x0, xt, noise, t);
+        Loss exact = mse(diffusion).loss(prediction.to(ScalarType.Float), x0, xt, noise, t);
         assertEquals(ScalarType.BFloat16, Tensors.dtype(loss.gradient()));
         assertEquals(ScalarType.Float, Tensors.dtype(loss.values()));
         assertArrayEquals(Tensors.toFloats(exact.values()), Tensors.toFloats(loss.values()));
@@ -208,9 +215,9 @@ class GaussianDiffusionTest {
         Tensor x0 = random(1, 4), noise = random(2, 4), prediction = random(3, 8), t = timesteps();
         GaussianDiffusion diffusion = GaussianDiffusion.published();
         Tensor xt = diffusion.noised(x0, noise, t);
-        Tensor expected = diffusion.loss(prediction, x0, xt, noise, t).gradient();
+        Tensor expected = mse(diffusion).loss(prediction, x0, xt, noise, t).gradient();
         try (NoGradGuard noGrad = new NoGradGuard()) {
-            Tensor gradient = diffusion.loss(prediction, x0, xt, noise, t).gradient();
+            Tensor gradient = mse(diffusion).loss(prediction, x0, xt, noise, t).gradient();
             assertArrayEquals(Tensors.toFloats(expected), Tensors.toFloats(gradient));
         }
     }
@@ -232,12 +239,12 @@ class GaussianDiffusionTest {
     @EnumSource(Variance.class)
     void oneTimestepIsEnoughForEverything(Variance variance) {
         GaussianDiffusion diffusion =
-                of(Prediction.NOISE, variance, LossType.KL).spaced("1");
+                of(Prediction.NOISE, variance).spaced("1");
         Tensor x0 = random(1, 4), noise = random(2, 4), t = GaussianDiffusion.shared(0, x0);
         Tensor prediction = random(3, variance.isLearned() ? 8 : 4);
         Tensor xt = diffusion.noised(x0, noise, t);
         Moments p = diffusion.pMeanVariance(prediction, xt, t, true);
-        Tensor loss = diffusion.loss(prediction, x0, xt, noise, t).values();
+        Tensor loss = new HybridLoss(diffusion, LossType.KL).loss(prediction, x0, xt, noise, t).values();
         for (Tensor tensor : new Tensor[] {p.mean(), p.variance(), p.logVariance(), loss})
             for (double value : Tensors.toDoubles(tensor)) assertTrue(Double.isFinite(value));
         // the only step ends at the predicted image
@@ -256,7 +263,7 @@ class GaussianDiffusionTest {
                 IllegalArgumentException.class, () -> diffusion.ddimStep(x, x, timesteps(), 1.5, x), "eta above 1");
         assertThrows(
                 IllegalArgumentException.class,
-                () -> GaussianDiffusion.of(new double[0], Prediction.X0, Variance.FIXED_SMALL, LossType.MSE));
+                () -> GaussianDiffusion.of(new double[0], Prediction.X0, Variance.FIXED_SMALL));
     }
 
     @Test
@@ -271,14 +278,14 @@ class GaussianDiffusionTest {
         try (TensorScope inner = new TensorScope()) {
             Tensor xt = diffusion.noised(x0, noise, t);
             assertEquals(before + 1, Pointer.totalCount());
-            Loss loss = diffusion.loss(prediction, x0, xt, noise, t);
+            Loss loss = mse(diffusion).loss(prediction, x0, xt, noise, t);
             assertEquals(before + 5, Pointer.totalCount(), "xt, values, mse, vb, gradient");
             Moments p = diffusion.pMeanVariance(prediction, xt, t, false);
             diffusion.ancestralStep(p, t, noise);
             diffusion.ddimStep(p.x0(), xt, t, 0.5, noise);
             diffusion.ddimReverseStep(p.x0(), xt, t);
             diffusion.posterior(x0, xt, t);
-            diffusion.priorBound(x0);
+            VariationalBound.prior(diffusion, x0);
             loss.mean();
             BitsPerDim.of(diffusion.spaced("4"), StandIn.denoiser(), x0, rows, step -> noise, true);
         }
@@ -296,18 +303,12 @@ class GaussianDiffusionTest {
     }
 
     @Test
-    void aNamedDiffusionIsWrittenAsTextAndReadBack() {
-        assertEquals(
-                "linear 1000 noise learned_range", GaussianDiffusion.published().text());
-        GaussianDiffusion cosine = GaussianDiffusion.of(
-                NoiseSchedule.COSINE, 500, Prediction.X0, Variance.FIXED_SMALL, GaussianDiffusion.LossType.MSE);
-        GaussianDiffusion again = GaussianDiffusion.parse(cosine.text());
-        assertEquals("squaredcos_cap_v2 500 x0 fixed_small", again.text());
-        assertArrayEquals(cosine.table(Coefficient.ALPHA_CUMPROD), again.table(Coefficient.ALPHA_CUMPROD));
-        assertEquals(Prediction.X0, again.prediction());
-        assertEquals(cosine.text(), cosine.spaced("10").text());
-        for (String wrong : new String[] {
-            "", "linear", "linear x noise learned", "linear 1000 sound learned", "line 1000 noise learned"
-        }) assertThrows(IllegalArgumentException.class, () -> GaussianDiffusion.parse(wrong));
+    void spacingsAreKeptButNotForEver() {
+        GaussianDiffusion diffusion = GaussianDiffusion.published();
+        GaussianDiffusion first = diffusion.spaced("10");
+        assertSame(first, diffusion.spaced("10"));
+        assertSame(first, first.spaced(" 10"));
+        for (int steps = 11; steps < 200; steps++) diffusion.spaced(Integer.toString(steps));
+        assertNotSame(first, diffusion.spaced("10"), "a server that is asked for every number does not keep them all");
     }
 }

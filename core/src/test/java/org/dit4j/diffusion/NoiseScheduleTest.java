@@ -6,9 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
-import org.dit4j.diffusion.GaussianDiffusion.LossType;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
-import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.DiffusionConfig.Prediction;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -26,7 +25,7 @@ class NoiseScheduleTest {
     @EnumSource(NoiseSchedule.class)
     void everyScheduleMakesADiffusionThatEndsInNoise(NoiseSchedule schedule) {
         GaussianDiffusion diffusion =
-                GaussianDiffusion.of(schedule.betas(1000), Prediction.X0, Variance.FIXED_SMALL, LossType.MSE);
+                GaussianDiffusion.of(schedule.betas(1000), Prediction.X0, Variance.FIXED_SMALL);
         double[] alphaCumprod = diffusion.table(Coefficient.ALPHA_CUMPROD);
         for (int t = 1; t < 1000; t++) assertTrue(alphaCumprod[t] < alphaCumprod[t - 1]);
         assertEquals(0, alphaCumprod[999], 1e-2);
@@ -54,7 +53,7 @@ class NoiseScheduleTest {
         double[] betas = NoiseSchedule.JSD.betas(100);
         String message = assertThrows(
                         IllegalArgumentException.class,
-                        () -> GaussianDiffusion.of(betas, Prediction.NOISE, Variance.FIXED_SMALL, LossType.MSE))
+                        () -> GaussianDiffusion.of(betas, Prediction.NOISE, Variance.FIXED_SMALL))
                 .getMessage();
         assertTrue(message.contains("VELOCITY"), message);
     }

@@ -3,7 +3,7 @@ package org.dit4j.diffusion;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.torch.Tensors;
 
 /** The network without weights of the golden set: cat([a·x + 0.1·roll(x, 1, rows), tanh(0.5·x − a)], channels), a = cos(t / 1000). */

@@ -103,9 +103,8 @@ class TablesGoldenTest {
     private static GaussianDiffusion diffusion(double[] betas) {
         return GaussianDiffusion.of(
                 betas,
-                GaussianDiffusion.Prediction.NOISE,
-                GaussianDiffusion.Variance.LEARNED_RANGE,
-                GaussianDiffusion.LossType.MSE);
+                DiffusionConfig.Prediction.NOISE,
+                DiffusionConfig.Variance.LEARNED_RANGE);
     }
 
     private static Tensor tensor(double[] values) {

@@ -11,7 +11,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.DiTPipeline;
-import org.dit4j.DiTPipeline.Precision;
+import org.dit4j.torch.Precision;
 import org.dit4j.Golden;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;

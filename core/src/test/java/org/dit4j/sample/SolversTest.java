@@ -20,9 +20,8 @@ import org.dit4j.diffusion.Coefficient;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.GaussianDiffusion.LossType;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
-import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.DiffusionConfig.Prediction;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.diffusion.StandIn;
 import org.dit4j.diffusion.Timesteps;
@@ -79,7 +78,7 @@ class SolversTest {
     }
 
     private static GaussianDiffusion x0Diffusion(NoiseSchedule schedule) {
-        return GaussianDiffusion.of(schedule.betas(1000), Prediction.X0, Variance.FIXED_SMALL, LossType.MSE);
+        return GaussianDiffusion.of(schedule.betas(1000), Prediction.X0, Variance.FIXED_SMALL);
     }
 
     @Test
@@ -105,7 +104,7 @@ class SolversTest {
         GaussianDiffusion one = GaussianDiffusion.published().spaced("1");
         List<Integer> asked = new ArrayList<>();
         Tensor result = solver.run(StandIn.denoiser(), one, start(1), StepNoise.byIndex(1, 1), step -> {
-            asked.add(step.timestep());
+            asked.add((int) step.timestep());
             assertEquals(1, step.numSteps());
             return true;
         });
@@ -152,7 +151,7 @@ class SolversTest {
 
     private static double roundTripError(String spacing) {
         GaussianDiffusion diffusion = GaussianDiffusion.of(
-                        NoiseSchedule.LINEAR.betas(1000), Prediction.VELOCITY, Variance.FIXED_SMALL, LossType.MSE)
+                        NoiseSchedule.LINEAR.betas(1000), Prediction.VELOCITY, Variance.FIXED_SMALL)
                 .spaced(spacing);
         // the exact denoiser of images that are normal with deviation ½ in every pixel
         double[] alphaCumprod = GaussianDiffusion.published().table(Coefficient.ALPHA_CUMPROD);
@@ -187,7 +186,7 @@ class SolversTest {
         List<Integer> timesteps = new ArrayList<>();
         List<float[]> latents = new ArrayList<>();
         Tensor result = solver.run(StandIn.denoiser(), TEN, start(1), StepNoise.byIndex(1, 1), step -> {
-            timesteps.add(step.timestep());
+            timesteps.add((int) step.timestep());
             assertEquals(timesteps.size(), step.number());
             assertEquals(10, step.numSteps());
             assertArrayEquals(new long[] {1, 4, 4, 4}, step.x0().shape());

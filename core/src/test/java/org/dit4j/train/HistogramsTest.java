@@ -11,7 +11,6 @@ import java.util.Map;
 import org.bytedeco.pytorch.Scalar;
 import org.dit4j.NativeObjects;
 import org.dit4j.data.Glyphs;
-import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.io.EventFile;
 import org.dit4j.io.EventRecords;
 import org.dit4j.io.EventRecords.Message;
@@ -26,7 +25,7 @@ class HistogramsTest {
     /** Tag → histogram, as they are written. */
     private Map<String, Message> histograms(Trainer trainer) throws IOException {
         try (EventFile file = EventFile.create(folder, 1)) {
-            file.add(1, Histograms.of(trainer));
+            file.add(1, Histograms.of(trainer.state()));
             Map<String, Message> byTag = new LinkedHashMap<>();
             List<Message> events = EventRecords.read(file.path());
             for (Object value :
@@ -40,11 +39,11 @@ class HistogramsTest {
 
     @Test
     void gradientsThatHardlyDifferAreInTheMiddle() throws IOException {
-        TrainConfig config = new TinyRun(folder).config();
-        try (Trainer trainer = new Trainer(config, GaussianDiffusion.published(), new Glyphs(3, 8));
+        TrainConfig config = TrainConfig.published(Tiny.MODEL).withGlobalBatchSize(4);
+        try (Trainer trainer = new Trainer(config, Tiny.EXECUTION, new Glyphs(3, 8));
                 TensorScope scope = new TensorScope()) {
-            trainer.parameters().gradients().zero_();
-            trainer.parameters().gradients().narrow(0, 0, 1).fill_(new Scalar(1e-40));
+            trainer.state().parameters().gradients().zero_();
+            trainer.state().parameters().gradients().narrow(0, 0, 1).fill_(new Scalar(1e-40));
             histograms(trainer).forEach((tag, histogram) -> {
                 if (tag.startsWith("gradients/"))
                     assertEquals(histogram.one(3), histogram.packed(7).get(25), tag);
@@ -54,8 +53,8 @@ class HistogramsTest {
 
     @Test
     void everyNumberOfAGroupIsCountedOnceAndNothingLeaks() throws IOException {
-        TrainConfig config = new TinyRun(folder).config();
-        try (Trainer trainer = new Trainer(config, GaussianDiffusion.published(), new Glyphs(3, 8))) {
+        TrainConfig config = TrainConfig.published(Tiny.MODEL).withGlobalBatchSize(4);
+        try (Trainer trainer = new Trainer(config, Tiny.EXECUTION, new Glyphs(3, 8))) {
             trainer.step();
             Map<String, Message> histograms = histograms(trainer);
             for (String kind : List.of("weights", "gradients", "ema")) {
@@ -69,14 +68,14 @@ class HistogramsTest {
                     assertTrue((double) histogram.one(1) < (double) histogram.one(2));
                     numbers += counted;
                 }
-                assertEquals(trainer.parameters().size(), numbers, kind);
+                assertEquals(trainer.state().parameters().size(), numbers, kind);
             }
             long before = NativeObjects.settled();
-            Histograms.of(trainer);
+            Histograms.of(trainer.state());
             assertEquals(before, NativeObjects.settled());
 
             try (TensorScope scope = new TensorScope()) {
-                trainer.parameters().gradients().narrow(0, 0, 1).fill_(new Scalar(Double.NaN));
+                trainer.state().parameters().gradients().narrow(0, 0, 1).fill_(new Scalar(Double.NaN));
             }
             Map<String, Message> without = histograms(trainer);
             assertEquals(histograms.size() - 1, without.size());

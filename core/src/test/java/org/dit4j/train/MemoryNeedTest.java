@@ -12,9 +12,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
-import org.dit4j.checkpoint.TrainState;
+import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.data.Glyphs;
-import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.StateDict;
@@ -23,27 +22,26 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.dit4j.checkpoint.CheckpointFolder;
+import org.dit4j.checkpoint.Retention;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.torch.Precision;
 
 class MemoryNeedTest {
     private static final double TOLERANCE = 0.15;
     private static final int FEW = 2, MANY = 26;
 
-    private static TrainConfig config(DiTConfig model, int images, boolean bf16, boolean recompute) {
-        return new TrainConfig(
-                model,
-                1,
-                1,
-                images,
-                images,
-                new LearningRate(1e-3, 0),
-                0,
-                0,
-                new Ema.Schedule(0.999, 0),
-                false,
-                0,
-                bf16,
-                recompute,
-                "cpu");
+    private static TrainConfig config(DiTConfig model, int images) {
+        return new TrainConfig(model, DiffusionConfig.PUBLISHED, 1, images, new LearningRate(1e-3, 0), 0, 0, new EmaSchedule(0.999, 0), false);
+    }
+
+    private static Execution execution(boolean bf16, boolean recompute) {
+        return new Execution("cpu", bf16 ? Precision.AUTOCAST : Precision.FP32, 0, recompute, 0);
+    }
+
+    private static Snapshot snapshot(Trainer trainer) {
+        TrainConfig config = trainer.config();
+        return new Snapshot(trainer.state(), new Description(config.model(), List.of(), config.diffusion(), ""));
     }
 
     private static DiTConfig model(DiTBlock.Kind kind) {
@@ -53,21 +51,21 @@ class MemoryNeedTest {
     @Test
     void stateCopyAndCheckpointAreExact(@TempDir Path folder) throws IOException {
         TrainConfig config = config(
-                new DiTConfig(8, 8, 2, 3, 24, 2, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO), 2, false, false);
-        MemoryNeed need = MemoryNeed.of(config);
-        try (Trainer trainer = new Trainer(config, GaussianDiffusion.published(), new Glyphs(1, 8));
-                Snapshot snapshot = new Snapshot(trainer, new Glyphs(1, 8));
+                new DiTConfig(8, 8, 2, 3, 24, 2, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO), 2);
+        MemoryNeed need = MemoryNeed.of(config, execution(false, false));
+        try (Trainer trainer = new Trainer(config, execution(false, false), new Glyphs(1, 8));
+                Snapshot snapshot = snapshot(trainer);
                 TensorScope scope = new TensorScope()) {
-            long flat = trainer.parameters().values().nbytes(), fixed = 0;
-            for (Tensor tensor : StateDict.of(trainer.network()).values()) fixed += tensor.nbytes();
+            long flat = trainer.state().parameters().values().nbytes(), fixed = 0;
+            for (Tensor tensor : StateDict.of(trainer.state().network()).values()) fixed += tensor.nbytes();
             fixed -= flat; // the position table
             assertEquals(5 * flat + 2 * fixed, need.state());
             assertEquals(4 * flat + fixed, need.copy());
 
             snapshot.take(Map.of());
             long written = 0;
-            Path saved = snapshot.save(folder, new TrainState.Retention(1, 0));
-            for (String file : new String[] {TrainState.MODEL, TrainState.EMA, TrainState.OPTIMIZER})
+            Path saved = snapshot.save(folder, new Retention(1, 0));
+            for (String file : new String[] {CheckpointFolder.MODEL, CheckpointFolder.EMA, CheckpointFolder.OPTIMIZER})
                 written += Files.size(saved.resolve(file));
             long headers = written - MemoryNeed.checkpoint(config.model());
             assertTrue(headers > 0 && headers < 20_000, headers + " bytes of headers");
@@ -76,7 +74,11 @@ class MemoryNeedTest {
 
     private record Case(DiTBlock.Kind kind, boolean bf16, boolean recompute) {
         TrainConfig config(int images) {
-            return MemoryNeedTest.config(model(kind), images, bf16, recompute);
+            return MemoryNeedTest.config(model(kind), images);
+        }
+
+        Execution execution() {
+            return MemoryNeedTest.execution(bf16, recompute);
         }
     }
 
@@ -110,8 +112,8 @@ class MemoryNeedTest {
         assertEquals(0, process.waitFor(), said);
         List<String> lines = said.lines().toList();
         for (int i = 0; i < CASES.size(); i++) {
-            long counted = MemoryNeed.of(CASES.get(i).config(MANY)).activations()
-                    - MemoryNeed.of(CASES.get(i).config(FEW)).activations();
+            long counted = MemoryNeed.of(CASES.get(i).config(MANY), CASES.get(i).execution()).activations()
+                    - MemoryNeed.of(CASES.get(i).config(FEW), CASES.get(i).execution()).activations();
             double ratio = Double.parseDouble(lines.get(i)) / counted;
             assertEquals(1, ratio, TOLERANCE, CASES.get(i) + " of " + counted + " bytes: " + said);
         }
@@ -121,17 +123,17 @@ class MemoryNeedTest {
 
     /** Prints the growth of each case in bytes, and what going back takes. */
     public static void main(String[] args) throws IOException {
-        peak(CASES.get(0).config(MANY)); // fills the pools and caches that stay
+        peak(CASES.get(0), MANY); // fills the pools and caches that stay
         for (Case one : CASES) {
-            long few = peak(one.config(FEW));
-            System.out.println(peak(one.config(MANY)) - few);
+            long few = peak(one, FEW);
+            System.out.println(peak(one, MANY) - few);
         }
         System.out.println(buffersToGoBack());
     }
 
     /** Bytes, of the second of two steps. */
-    private static long peak(TrainConfig config) throws IOException {
-        try (Trainer trainer = new Trainer(config, GaussianDiffusion.published(), new Glyphs(1, 16))) {
+    private static long peak(Case one, int images) throws IOException {
+        try (Trainer trainer = new Trainer(one.config(images), one.execution(), new Glyphs(1, 16))) {
             trainer.step();
             Files.writeString(Path.of("/proc/self/clear_refs"), "5"); // forgets the most there was
             trainer.step();
@@ -145,17 +147,17 @@ class MemoryNeedTest {
         DiTConfig model = model(DiTBlock.Kind.ADALN_ZERO).withTrunk(256, 4, 4);
         Path folder = Files.createTempDirectory("going-back");
         Glyphs data = new Glyphs(1, 16);
-        try (Trainer trainer = new Trainer(config(model, 1, false, false), GaussianDiffusion.published(), data);
-                Snapshot snapshot = new Snapshot(trainer, data)) {
+        try (Trainer trainer = new Trainer(config(model, 1), execution(false, false), data);
+                Snapshot snapshot = snapshot(trainer)) {
             trainer.step();
             snapshot.take(Map.of());
-            Path saved = snapshot.save(folder, new TrainState.Retention(1, 0));
+            Path saved = snapshot.save(folder, new Retention(1, 0));
             trainer.rollBack(saved); // fills the pools that stay
             Files.writeString(Path.of("/proc/self/clear_refs"), "5");
             long before = status("VmRSS:");
             trainer.rollBack(saved);
             return (double) (status("VmHWM:") - before)
-                    / trainer.parameters().values().nbytes();
+                    / trainer.state().parameters().values().nbytes();
         } finally {
             try (Stream<Path> all = Files.walk(folder)) {
                 for (Path path : all.sorted(Comparator.reverseOrder()).toList()) Files.delete(path);

@@ -20,7 +20,6 @@ import org.dit4j.NativeObjects;
 import org.dit4j.data.Batch;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
-import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
@@ -31,9 +30,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.dit4j.data.BrokenLatents;
+import org.dit4j.data.RandomLatents;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.torch.Precision;
 
 class TrainerTest {
-    private static final GaussianDiffusion DIFFUSION = GaussianDiffusion.published();
     private static final DiTConfig TINY =
             new DiTConfig(8, 8, 2, 3, 24, 2, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
 
@@ -44,27 +46,13 @@ class TrainerTest {
         long seed = 7;
         int globalBatchSize = 8, microBatchSize = 8, numWorkers = 1, warmupSteps;
         double rate = 2e-3, clipNorm;
-        Ema.Schedule ema = new Ema.Schedule(0.9, 0);
+        EmaSchedule ema = new EmaSchedule(0.9, 0);
         boolean flip, bf16, recompute;
 
         Trainer trainer() {
             return new Trainer(
-                    new TrainConfig(
-                            model,
-                            seed,
-                            100,
-                            globalBatchSize,
-                            microBatchSize,
-                            new LearningRate(rate, warmupSteps),
-                            0,
-                            clipNorm,
-                            ema,
-                            flip,
-                            numWorkers,
-                            bf16,
-                            recompute,
-                            "cpu"),
-                    DIFFUSION,
+                    new TrainConfig(model, DiffusionConfig.PUBLISHED, seed, globalBatchSize, new LearningRate(rate, warmupSteps), 0, clipNorm, ema, flip),
+                    new Execution("cpu", bf16 ? Precision.AUTOCAST : Precision.FP32, microBatchSize, recompute, numWorkers),
                     data);
         }
 
@@ -99,7 +87,7 @@ class TrainerTest {
     }
 
     private static float[] weights(Trainer trainer) {
-        return Tensors.toFloats(trainer.parameters().values());
+        return Tensors.toFloats(trainer.state().parameters().values());
     }
 
     /** Takes the weights away from their start, where most gradients are zero. */
@@ -107,7 +95,7 @@ class TrainerTest {
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             torch.manual_seed(1);
-            torch.normal_(trainer.parameters().values(), 0, 0.15);
+            torch.normal_(trainer.state().parameters().values(), 0, 0.15);
         }
     }
 
@@ -138,7 +126,7 @@ class TrainerTest {
         try (Trainer trainer = setup.trainer()) {
             scramble(trainer);
             trainer.step();
-            double[] gradients = Tensors.toDoubles(trainer.parameters().gradients());
+            double[] gradients = Tensors.toDoubles(trainer.state().parameters().gradients());
             double[] both = Arrays.copyOf(gradients, gradients.length + 1);
             both[gradients.length] = trainer.drainMeanLoss();
             return both;
@@ -281,7 +269,7 @@ class TrainerTest {
                 float[] weights = weights(trainer);
                 for (int i = 0; i < average.length; i++) average[i] = 0.9f * average[i] + 0.1f * weights[i];
             }
-            float[] actual = Tensors.toFloats(trainer.ema().average());
+            float[] actual = Tensors.toFloats(trainer.state().average());
             for (int i = 0; i < average.length; i++) assertEquals(average[i], actual[i], 1e-6);
             assertAveragedNetworkIsAViewOfTheAverage(trainer);
         }
@@ -292,16 +280,16 @@ class TrainerTest {
                 NoGradGuard noGrad = new NoGradGuard();
                 DiT copy = TINY.network()) {
             Map<String, Tensor> weights =
-                    trainer.parameters().views(trainer.ema().average());
-            weights.put("pos_embed", StateDict.of(trainer.network()).get("pos_embed"));
+                    trainer.state().parameters().views(trainer.state().average());
+            weights.put("pos_embed", StateDict.of(trainer.state().network()).get("pos_embed"));
             StateDict.load(copy, weights);
             Tensor x = torch.randn(2, 3, 8, 8),
                     t = Tensors.of(new long[] {10, 900}, 2),
                     y = Tensors.of(new long[] {0, 10}, 2);
-            Tensor averaged = trainer.emaNetwork().forward(x, t, y);
+            Tensor averaged = trainer.state().averagedNetwork().forward(x, t, y);
             assertTrue(torch.equal(copy.forward(x, t, y), averaged));
-            assertFalse(torch.equal(trainer.network().forward(x, t, y), averaged));
-            StateDict.of(trainer.emaNetwork())
+            assertFalse(torch.equal(trainer.state().network().forward(x, t, y), averaged));
+            StateDict.of(trainer.state().averagedNetwork())
                     .forEach((name, tensor) -> assertFalse(tensor.requires_grad(), name + " is not trained"));
         }
     }
@@ -344,7 +332,7 @@ class TrainerTest {
             assertEquals((losses[1] + losses[2]) / 2, trainer.drainMeanLoss(), 1e-6);
             assertTrue(Double.isNaN(trainer.drainMeanLoss()));
             assertEquals(3, trainer.steps());
-            assertEquals(24, trainer.trainedImages());
+            assertEquals(24, trainer.state().trainedImages());
         }
     }
 
@@ -363,22 +351,22 @@ class TrainerTest {
             steps(trainer, 2);
             double loss = trainer.drainMeanLoss();
             float[] weights = weights(trainer),
-                    average = Tensors.toFloats(trainer.ema().average());
-            float[] second = Tensors.toFloats(trainer.optimizer().secondMoments());
+                    average = Tensors.toFloats(trainer.state().average());
+            float[] second = Tensors.toFloats(trainer.state().secondMoments());
             trainer.step();
             assertTrue(Double.isFinite(loss) && Double.isNaN(trainer.drainMeanLoss()));
             assertEquals(1, trainer.skippedSteps());
             assertEquals(1, trainer.skippedInARow());
             assertArrayEquals(weights, weights(trainer));
-            assertArrayEquals(average, Tensors.toFloats(trainer.ema().average()));
-            assertArrayEquals(second, Tensors.toFloats(trainer.optimizer().secondMoments()));
-            assertEquals(2, trainer.optimizer().stepCount().item_double());
+            assertArrayEquals(average, Tensors.toFloats(trainer.state().average()));
+            assertArrayEquals(second, Tensors.toFloats(trainer.state().secondMoments()));
+            assertEquals(2, trainer.state().stepCount().item_double());
             steps(trainer, 2);
             assertTrue(Double.isFinite(trainer.drainMeanLoss()));
             assertEquals(1, trainer.skippedSteps());
             assertEquals(0, trainer.skippedInARow());
             assertTrue(Double.isFinite(trainer.gradientNorm()));
-            assertEquals(4, trainer.optimizer().stepCount().item_double());
+            assertEquals(4, trainer.state().stepCount().item_double());
             assertFalse(Arrays.equals(weights, weights(trainer)));
         }
     }
@@ -400,7 +388,7 @@ class TrainerTest {
         try (Trainer trainer = new Setup().trainer()) {
             trainer.step();
             try (TensorScope scope = new TensorScope()) {
-                trainer.parameters().values().fill_(new Scalar(Float.NaN));
+                trainer.state().parameters().values().fill_(new Scalar(Float.NaN));
             }
             steps(trainer, 3);
             trainer.drainMeanLoss();

@@ -14,10 +14,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.Golden;
-import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.GaussianDiffusion.LossType;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
-import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.DiffusionConfig.Prediction;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.StateDict;
@@ -27,6 +25,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.dit4j.data.RandomLatents;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.torch.Precision;
 
 /**
  * Optimisation steps on recorded batches by the published training script in PyTorch 2.11 on a CPU: the real trainer is given the same
@@ -92,44 +93,30 @@ class TrainingGoldenTest {
     /** What came of a run: the loss of every step, and the final weights, by name. */
     private record Run(Tensor losses, Map<String, Tensor> weights, Map<String, Tensor> average) {}
 
-    private Run train(DiTConfig model, GaussianDiffusion diffusion, Map<String, Tensor> start, Recipe recipe) {
+    private Run train(DiTConfig model, DiffusionConfig diffusion, Map<String, Tensor> start, Recipe recipe) {
         int numSteps = (int) batches.get("x").size(0),
                 batchSize = (int) batches.get("x").size(1);
-        TrainConfig config = new TrainConfig(
-                model,
-                0,
-                numSteps,
-                batchSize,
-                batchSize,
-                new LearningRate(recipe.learningRate(), 0),
-                recipe.weightDecay(),
-                0,
-                new Ema.Schedule(recipe.emaDecay(), 0),
-                false,
-                0,
-                false,
-                false,
-                "cpu");
+        TrainConfig config = new TrainConfig(model, diffusion, 0, batchSize, new LearningRate(recipe.learningRate(), 0), recipe.weightDecay(), 0, new EmaSchedule(recipe.emaDecay(), 0), false);
         var data = new RandomLatents(model.inChannels(), model.inputHeight(), model.inputWidth(), model.numClasses());
         double[] losses = new double[numSteps];
-        try (Trainer trainer = new Trainer(config, diffusion, data)) {
-            StateDict.load(trainer.network(), start);
-            trainer.ema().update(0); // starts as a copy
+        try (Trainer trainer = new Trainer(config, new Execution("cpu", Precision.FP32, batchSize, false, 0), data)) {
+            StateDict.load(trainer.state().network(), start);
+            trainer.state().average().copy_(trainer.state().parameters().values()); // starts as a copy
             for (int i = 0; i < numSteps; i++) {
                 learn(trainer, i);
                 losses[i] = trainer.drainMeanLoss();
             }
             return new Run(
                     Tensors.of(losses, numSteps),
-                    copies(StateDict.of(trainer.network())),
-                    copies(StateDict.of(trainer.emaNetwork())));
+                    copies(StateDict.of(trainer.state().network())),
+                    copies(StateDict.of(trainer.state().averagedNetwork())));
         }
     }
 
     private void learn(Trainer trainer, int step) {
-        trainer.zeroGradients();
+        trainer.state().begin();
         trainer.accumulate(recorded("x", step), recorded("noise", step), recorded("t", step), recorded("y", step));
-        trainer.update();
+        trainer.state().update();
     }
 
     private Tensor recorded(String what, int step) {
@@ -157,7 +144,7 @@ class TrainingGoldenTest {
         Map<String, Tensor> start = Golden.tensors(recipe.start() + "/weights.safetensors");
         return train(
                 Golden.model(recipe.start() + "/config.json").withLearnSigma(true),
-                GaussianDiffusion.published(),
+                DiffusionConfig.PUBLISHED,
                 start,
                 recipe);
     }
@@ -209,8 +196,8 @@ class TrainingGoldenTest {
             shape[0] /= 2;
             start.put(name, perPixel.narrow(1, 0, model.inChannels()).reshape(shape));
         }
-        GaussianDiffusion fixed = GaussianDiffusion.of(
-                NoiseSchedule.LINEAR.betas(1000), Prediction.NOISE, Variance.FIXED_SMALL, LossType.MSE);
+        DiffusionConfig fixed =
+                DiffusionConfig.of(NoiseSchedule.LINEAR, 1000, Prediction.NOISE, Variance.FIXED_SMALL);
         Run run = train(model, fixed, start, recipe);
         for (long i = 0; i < run.losses().size(0); i++)
             assertRejected(

@@ -21,15 +21,13 @@ import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.dit4j.NativeObjects;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
 import org.dit4j.data.Subset;
 import org.dit4j.diffusion.Coefficient;
 import org.dit4j.diffusion.GaussianDiffusion;
-import org.dit4j.diffusion.GaussianDiffusion.LossType;
-import org.dit4j.diffusion.GaussianDiffusion.Prediction;
-import org.dit4j.diffusion.GaussianDiffusion.Variance;
+import org.dit4j.diffusion.DiffusionConfig.Prediction;
+import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
@@ -39,35 +37,25 @@ import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.torch.Precision;
 
 class ValidationTest {
     private static final Dataset GLYPHS = new Glyphs(3, 8);
     private static final int SIZE = 3 * 8 * 8;
-
-    @TempDir
-    private Path temporary;
-
-    private TinyRun run(String name) {
-        TinyRun run = new TinyRun(temporary.resolve(name));
-        run.validation = Optional.of(of(30));
-        run.cadence = new TrainingRun.Cadence(3, 4, 0, 5, 0);
-        return run;
-    }
 
     private static Validation of(int numItems) {
         return new Validation(Subset.heldOut(GLYPHS, numItems, 1));
     }
 
     private Trainer trainer(Prediction prediction) {
-        TrainConfig config = run("trainer").config();
+        TrainConfig config = TrainConfig.published(Tiny.MODEL);
         DiTConfig model = config.model();
         DiTConfig fixed = new DiTConfig(8, 8, 2, 3, 12, 1, 2, 2, 10, model.labelDropout(), false, model.block());
-        TrainConfig other = new TrainConfig(
-                fixed, 1, 10, 8, 8, config.learningRate(), 0, 0, config.ema(), false, 0, false, false, "cpu");
-        return new Trainer(
-                other,
-                GaussianDiffusion.of(NoiseSchedule.LINEAR, 1000, prediction, Variance.FIXED_SMALL, LossType.MSE),
-                GLYPHS);
+        DiffusionConfig diffusion =
+                DiffusionConfig.of(NoiseSchedule.LINEAR, 1000, prediction, Variance.FIXED_SMALL);
+        TrainConfig other = new TrainConfig(fixed, diffusion, 1, 8, config.learningRate(), 0, 0, config.ema(), false);
+        return new Trainer(other, new Execution("cpu", Precision.FP32, 8, false, 0), GLYPHS);
     }
 
     private static float[] pixels(Validation validation, int draw) throws IOException {
@@ -81,6 +69,12 @@ class ValidationTest {
         float[] noise = new float[SIZE];
         Noise.normal(0, Purpose.TRAINING_NOISE, 1, draw, noise, 0, SIZE);
         return noise;
+    }
+
+    /** Where a draw is in its stratum, from the documentation. */
+    private static int timestep(Validation validation, int draw, int numTimesteps) {
+        double place = draw + Noise.uniform(0, Purpose.TIMESTEP, 1, draw);
+        return (int) (place * numTimesteps / validation.numDraws());
     }
 
     private static double meanSquare(float[] values) {
@@ -98,7 +92,7 @@ class ValidationTest {
                 int count = (int) xt.size(0);
                 float[] pictures = new float[count * SIZE];
                 for (int row = 0; row < count; row++, next[0]++) {
-                    assertEquals(validation.timestep(next[0], 1000), Tensors.toLongs(timesteps)[row]);
+                    assertEquals(timestep(validation, next[0], 1000), Tensors.toLongs(timesteps)[row]);
                     assertEquals(validation.data().label(validation.item(next[0])), Tensors.toLongs(labels)[row]);
                     System.arraycopy(picture(validation, next[0]), 0, pictures, row * SIZE, SIZE);
                 }
@@ -152,25 +146,27 @@ class ValidationTest {
     @Test
     void theLossIsThatOfTheAveragedNetwork() throws IOException {
         Validation validation = of(250);
-        TinyRun run = run("trained"); // with a learned variance
-        try (TrainingRun training = run.open()) {
-            training.run(new TrainingListener() {});
-            Trainer trainer = training.trainer();
+        TrainConfig config = TrainConfig.published(Tiny.MODEL) // with a learned variance
+                .withGlobalBatchSize(4)
+                .withLearningRate(new LearningRate(2e-3, 5))
+                .withEma(new EmaSchedule(0.99, 0.05));
+        try (Trainer trainer = new Trainer(config, Tiny.EXECUTION, GLYPHS)) {
+            for (int step = 0; step < 20; step++) trainer.step();
             double[] losses = validation.losses(trainer, trainer::predictAveraged);
-            double[] alphaCumprod = trainer.diffusion().table(Coefficient.ALPHA_CUMPROD);
+            double[] alphaCumprod = GaussianDiffusion.published().table(Coefficient.ALPHA_CUMPROD);
             for (int draw : new int[] {0, 1, 100, 249})
                 try (TensorScope scope = new TensorScope();
                         NoGradGuard noGrad = new NoGradGuard()) {
-                    int t = validation.timestep(draw, 1000);
+                    int t = timestep(validation, draw, 1000);
                     float[] x0 = pixels(validation, draw), noise = noise(draw), xt = new float[SIZE];
                     for (int i = 0; i < SIZE; i++)
                         xt[i] = (float)
                                 (Math.sqrt(alphaCumprod[t]) * x0[i] + Math.sqrt(1 - alphaCumprod[t]) * noise[i]);
                     Tensor noisy = Tensors.of(xt, 1, 3, 8, 8), timestep = Tensors.of(new long[] {t}, 1);
                     long[] label = {validation.data().label(validation.item(draw))};
-                    Device device = Backend.device(trainer.config().device());
+                    Device device = Backend.device(trainer.execution().device());
                     Tensor prediction = Tensors.to(
-                            trainer.emaNetwork()
+                            trainer.state().averagedNetwork()
                                     .forward(
                                             Tensors.to(noisy, device),
                                             Tensors.to(timestep, device),
@@ -179,7 +175,7 @@ class ValidationTest {
                     float[] both = Tensors.toFloats(prediction);
                     double mse = 0;
                     for (int i = 0; i < SIZE; i++) mse += Math.pow(noise[i] - both[i], 2) / SIZE;
-                    var loss = trainer.diffusion()
+                    var loss = trainer.objective()
                             .loss(
                                     prediction,
                                     Tensors.of(x0, 1, 3, 8, 8),
@@ -200,7 +196,7 @@ class ValidationTest {
             assertTrue(draws >= 250 && draws % numItems == 0);
             for (int numTimesteps : new int[] {1, 10, 1000}) {
                 for (int draw = 0; draw < draws; draw++) {
-                    int t = validation.timestep(draw, numTimesteps);
+                    int t = timestep(validation, draw, numTimesteps);
                     assertTrue(t >= (long) draw * numTimesteps / draws, "not before its stratum");
                     assertTrue(t <= (draw + 1L) * numTimesteps / draws && t < numTimesteps, "not after it");
                 }
@@ -218,89 +214,5 @@ class ValidationTest {
             }
             assertEquals(numTimesteps, losses.firstTimestep(10));
         }
-    }
-
-    @Test
-    void theSameWeightsHaveTheSameLossesToTheLastBitAndLeaveNothingBehind() throws IOException {
-        Validation validation = of(40);
-        try (TrainingRun training = run("repeated").open()) {
-            training.run(new TrainingListener() {});
-            ValidationLosses once = validation.losses(training.trainer());
-            long objects = NativeObjects.settled();
-            ValidationLosses again = validation.losses(training.trainer());
-            assertEquals(objects, Pointer.totalCount());
-            assertEquals(once.loss(), again.loss());
-            assertEquals(once.buckets(), again.buckets());
-        }
-    }
-
-    @Test
-    void validationChangesNothingInTheTraining() throws IOException {
-        TinyRun without = run("without");
-        without.validation = Optional.empty();
-        RunFolder plain = without.train();
-        assertFalse(Files.exists(plain.validation()));
-        RunFolder validated = run("with").train();
-        TinyRun.assertSame(plain, validated);
-        assertEquals(List.of(5L, 10L, 15L, 20L), steps(validated));
-    }
-
-    private static List<Long> steps(RunFolder folder) throws IOException {
-        return ValidationLog.read(folder.validation()).stream()
-                .map(ValidationLosses::step)
-                .toList();
-    }
-
-    private static List<List<Double>> values(RunFolder folder) throws IOException {
-        List<List<Double>> values = new ArrayList<>();
-        for (ValidationLosses losses : ValidationLog.read(folder.validation())) values.add(losses.buckets());
-        return values;
-    }
-
-    @Test
-    void aRunThatWasStoppedAsAValidationWasDueMakesUpForIt() throws IOException {
-        TinyRun stopped = run("due");
-        stopped.trainAndStopAt(10);
-        assertEquals(List.of(5L), steps(stopped.folder()));
-        assertEquals(List.of(5L, 10L, 15L, 20L), steps(stopped.train()));
-        assertEquals(List.of(5L, 10L, 15L, 20L), steps(stopped.train()), "not again");
-    }
-
-    @Test
-    void aRunThatGoesOnCutsOffWhatCameAfterItsCheckpoint() throws IOException {
-        RunFolder whole = run("whole").train();
-        TinyRun stopped = run("stopped");
-        stopped.trainAndStopAt(13);
-        RunFolder folder = stopped.folder();
-        assertEquals(List.of(5L, 10L), steps(folder));
-        String line = Files.readAllLines(folder.validation()).get(1);
-        Files.writeString(
-                folder.validation(),
-                line.replace("\"step\":10", "\"step\":15") + "\n" + line.substring(0, 20),
-                StandardOpenOption.APPEND);
-        List<Long> heard = new ArrayList<>();
-        stopped.train(new TrainingListener() {
-            @Override
-            public void onValidation(Trainer trainer, ValidationLosses losses) {
-                heard.add(losses.step());
-            }
-        });
-        assertEquals(List.of(15L, 20L), heard);
-        assertEquals(List.of(5L, 10L, 15L, 20L), steps(folder));
-        assertEquals(values(whole), values(folder));
-        String log = Files.readString(folder.log());
-        assertTrue(log.contains("Validation on 30 held out of glyphs: "), log);
-        assertTrue(log.contains("(step=0000020) Validation Loss: "), log);
-    }
-
-    @Test
-    void otherPicturesOrClassesThanTheTrainingsAreRefused() {
-        TinyRun run = run("refused");
-        run.validation = Optional.of(new Validation(Subset.heldOut(new Glyphs(3, 16), 5, 0)));
-        assertThrows(IllegalArgumentException.class, run::open);
-        run.validation = Optional.of(new Validation(Subset.heldOut(new RandomLatents(3, 8, 8, 10), 5, 0)));
-        String message = assertThrows(IllegalArgumentException.class, run::open).getMessage();
-        assertTrue(message.startsWith("the classes to validate on, [class 0, "), message);
-        assertThrows(IllegalArgumentException.class, () -> new Validation(GLYPHS));
     }
 }

@@ -1,0 +1,43 @@
+package org.dit4j.report;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.dit4j.DiTPipeline;
+import org.dit4j.SampleRequest;
+import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.sample.Guidance;
+
+/** How pictures were drawn, for the text chunks of their files. */
+public final class PngText {
+    private PngText() {}
+
+    /**
+     * Everything that it takes to draw the pictures of a request again, by name, in the order in which people read it.
+     *
+     * @param checkpoint where the weights are from
+     */
+    public static Map<String, String> of(SampleRequest request, DiTPipeline pipeline, String checkpoint) {
+        Map<String, String> text = new LinkedHashMap<>();
+        text.put("Software", Software.version());
+        text.put("Checkpoint", checkpoint);
+        text.put("Model", Words.model(pipeline.config()));
+        if (!pipeline.weights().isEmpty()) text.put("Weights", pipeline.weights());
+        text.put("Classes", String.join(",", request.classes()));
+        text.put("Seed", Long.toString(request.seed()));
+        text.put("Steps", request.steps());
+        String eta = request.sampler() == Sampler.DDIM ? ", eta " + request.eta() : "";
+        text.put("Sampler", Words.choice(request.sampler()) + eta);
+        text.put("Guidance", guidance(request, pipeline.config()));
+        return text;
+    }
+
+    private static String guidance(SampleRequest request, DiTConfig model) {
+        if (request.guidance() == 1) return "1.0";
+        boolean all = request.guideAll() || model.inChannels() <= Guidance.PUBLISHED_CHANNELS;
+        boolean always = request.guidedFrom() <= 0 && request.guidedTo() >= 999;
+        return request.guidance()
+                + (all ? "" : ", the first " + Guidance.PUBLISHED_CHANNELS + " channels")
+                + (always ? "" : ", timesteps " + request.guidedFrom() + " to " + request.guidedTo());
+    }
+}

@@ -1,0 +1,61 @@
+package org.dit4j.report;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.dit4j.DiTPipeline;
+import org.dit4j.SampleRequest;
+import org.dit4j.io.Images;
+import org.dit4j.model.DiTConfig;
+import org.dit4j.sample.StepListener;
+
+/**
+ * The grid of samples that a training run draws of itself: two pictures each of up to ten classes.
+ *
+ * @param columns a label for each column, evenly spread over all; empty texts for an unconditional model
+ */
+public record SampleGrid(List<String> columns) {
+    private static final int MAX_COLUMNS = 10, ROWS = 2;
+
+    public SampleGrid {
+        columns = List.copyOf(columns);
+    }
+
+    /** The grid for a model. */
+    public static SampleGrid of(DiTConfig model) {
+        int numClasses = model.numClasses();
+        if (numClasses == 0) return new SampleGrid(Collections.nCopies(MAX_COLUMNS, ""));
+        int columns = Math.min(MAX_COLUMNS, numClasses);
+        return new SampleGrid(IntStream.range(0, columns)
+                .mapToObj(column -> Integer.toString((int) ((long) column * numClasses / columns)))
+                .toList());
+    }
+
+    /** A label for each picture, row by row; what to request. */
+    public List<String> classes() {
+        List<String> classes = new ArrayList<>();
+        for (int row = 0; row < ROWS; row++) classes.addAll(columns);
+        return classes;
+    }
+
+    /**
+     * Draws the pictures, and writes them as one PNG file with the names of their classes.
+     *
+     * @param request of {@link #classes}
+     * @param checkpoint where the weights are from, for the text in the file
+     * @param listener hears of every step, and can end the drawing
+     * @throws java.util.concurrent.CancellationException if it did
+     */
+    public void write(Path file, DiTPipeline pipeline, SampleRequest request, String checkpoint, StepListener listener)
+            throws IOException {
+        List<BufferedImage> pictures = ClassGrid.viewable(pipeline.sample(request, listener));
+        List<String> captions = columns.stream()
+                .map(label -> label.isEmpty() ? "" : pipeline.classNames().name(Integer.parseInt(label)))
+                .toList();
+        Images.writePng(file, ClassGrid.captioned(pictures, captions), PngText.of(request, pipeline, checkpoint));
+    }
+}

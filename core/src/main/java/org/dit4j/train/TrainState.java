@@ -1,0 +1,213 @@
+package org.dit4j.train;
+
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.dit4j.kernels.AdamW;
+import org.dit4j.kernels.KernelLookup;
+import org.dit4j.kernels.OptimizerScalars;
+import org.dit4j.model.DiT;
+import org.dit4j.torch.FlatParameters;
+import org.dit4j.torch.StateDict;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.io.Images;
+
+/**
+ * All that training changes, and its one owner: the network in training and the averaged one, both views of flat buffers; AdamW's moments;
+ * what an optimiser step reads from the device; and the counters. Whoever saves, loads, shows or shards a run's state does it here.
+ */
+public final class TrainState implements AutoCloseable {
+    private final TrainConfig config;
+    private final DiT network;
+    private final DiT averagedNetwork;
+    private final FlatParameters parameters;
+    private final Tensor firstMoments, secondMoments, average;
+    private final OptimizerScalars scalars;
+    private final AdamW settings;
+    private final Tally tally;
+
+    private long steps;
+    private long trainedImages;
+
+    /** Of step 0: fresh weights from the seed of the configuration, in whose training {@code device} is the caller's. */
+    public TrainState(TrainConfig config, Device device) {
+        this.config = config;
+        torch.manual_seed(config.seed());
+        network = onDevice(config.model().network(), device);
+        parameters = new FlatParameters(network);
+        firstMoments = TensorScope.keeping(() -> torch.zeros_like(parameters.values()));
+        secondMoments = TensorScope.keeping(() -> torch.zeros_like(parameters.values()));
+        scalars = new OptimizerScalars(device);
+        settings = AdamW.withDecay(config.weightDecay());
+        average = TensorScope.keeping(() -> parameters.values().clone());
+        averagedNetwork = averaged(device);
+        tally = new Tally(device);
+    }
+
+    private static DiT onDevice(DiT network, Device device) {
+        try (TensorScope scope = new TensorScope()) {
+            network.to(device, false);
+        }
+        return network;
+    }
+
+    /** A network without weights of its own: its parameters are views of the flat average. */
+    private DiT averaged(Device device) {
+        DiT averaged = onDevice(config.model().network(), device);
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Map<String, Tensor> views = parameters.views(average);
+            StateDict.of(averaged).forEach((name, tensor) -> {
+                tensor.requires_grad_(false);
+                if (views.containsKey(name)) tensor.set_data(views.get(name));
+            });
+        }
+        return averaged;
+    }
+
+    /** Before the first micro-batch of a step. */
+    void begin() {
+        try (TensorScope scope = new TensorScope()) {
+            parameters.gradients().zero_();
+            tally.begin();
+        }
+    }
+
+    /** A micro-batch's share of the step's loss. */
+    void addLoss(Tensor share) {
+        tally.add(share);
+    }
+
+    /** Moves the weights by the gradients of one whole batch, and the average after them; skips what is not finite. Waits for nothing. */
+    void update() {
+        steps++;
+        trainedImages += config.globalBatchSize();
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Tensor norm = parameters.gradientNorm();
+            Tensor skip = tally.finish(norm);
+            if (config.clipNorm() > 0) clip(norm);
+            double decay = config.ema().at(trainedImages, config.globalBatchSize());
+            scalars.set(config.learningRate().at(steps), 1 - decay);
+            KernelLookup.of(average)
+                    .adamWEma(
+                            parameters.values(),
+                            parameters.gradients(),
+                            firstMoments,
+                            secondMoments,
+                            average,
+                            skip,
+                            scalars,
+                            settings);
+            parameters.round();
+        }
+    }
+
+    private void clip(Tensor norm) {
+        Tensor factor = norm.add(new Scalar(1e-6)).reciprocal().mul(new Scalar(config.clipNorm()));
+        parameters.gradients().mul_(factor.clamp(new ScalarOptional(), new ScalarOptional(new Scalar(1))));
+    }
+
+    /** @throws DivergedException if a weight, average or moment is not finite */
+    void requireFinite() {
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            Tensor norms = torch.zeros_like(parameters.values().norm());
+            for (Tensor buffer : List.of(parameters.values(), average, firstMoments, secondMoments))
+                norms.add_(buffer.norm());
+            if (!Double.isFinite(norms.item_double()))
+                throw new DivergedException("weights are no longer finite at step " + steps);
+        }
+    }
+
+    /** Sets the counters; what the buffers hold is set by copying into them. */
+    void restore(long restoredSteps, long restoredImages, Tally.Counts counts) {
+        steps = restoredSteps;
+        trainedImages = restoredImages;
+        tally.restore(counts);
+        parameters.round();
+    }
+
+    /** Sets the counters to a number of whole steps of which nothing was counted, for who has filled the buffers. */
+    public void beginAfter(long stepsTaken) {
+        try (TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            scalars.step().fill_(new Scalar((double) stepsTaken));
+        }
+        restore(
+                stepsTaken,
+                Math.multiplyExact(stepsTaken, config.globalBatchSize()),
+                new Tally.Counts(0, 0, 0, 0, 0));
+    }
+
+    /** What is trained. */
+    public TrainConfig config() {
+        return config;
+    }
+
+    /** Optimiser steps taken, skipped ones included. */
+    public long steps() {
+        return steps;
+    }
+
+    /** Images that went through the network, in whole batches. */
+    public long trainedImages() {
+        return trainedImages;
+    }
+
+    /** The network in training. */
+    public DiT network() {
+        return network;
+    }
+
+    /** The network with the averaged weights, which follow the training; sample from this one. */
+    public DiT averagedNetwork() {
+        return averagedNetwork;
+    }
+
+    /** Weights and gradients; its views name the parts of the buffers below too. */
+    public FlatParameters parameters() {
+        return parameters;
+    }
+
+    /** The flat first moments. */
+    public Tensor firstMoments() {
+        return firstMoments;
+    }
+
+    /** The flat second moments. */
+    public Tensor secondMoments() {
+        return secondMoments;
+    }
+
+    /** The flat average. */
+    public Tensor average() {
+        return average;
+    }
+
+    /** The number of steps taken and not skipped, a float32 scalar on the device, as AdamW counts them. */
+    public Tensor stepCount() {
+        return scalars.step();
+    }
+
+    Tally tally() {
+        return tally;
+    }
+
+    @Override
+    public void close() {
+        averagedNetwork.close();
+        network.close();
+        tally.close();
+        average.close();
+        scalars.close();
+        secondMoments.close();
+        firstMoments.close();
+        parameters.close();
+    }
+}
