@@ -133,7 +133,7 @@ public final class DiTPipeline implements AutoCloseable {
         DiTCheckpoint.Description description = weights.description();
         GaussianDiffusion diffusion = GaussianDiffusion.of(description.diffusion());
         Optional<Path> vae = options.vae().isPresent() ? options.vae() : weights.vae();
-        LatentCodec codec = vae.isPresent() ? Checkpoints.openVae(vae.get()) : null;
+        LatentCodec codec = vae.isPresent() ? Checkpoints.openVae(vae.get(), options.vaeScaling()) : null;
         DiT network = null;
         try {
             network = weights.open();

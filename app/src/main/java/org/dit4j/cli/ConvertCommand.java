@@ -38,6 +38,9 @@ import picocli.CommandLine.Spec;
             "  dit convert DiT-XL-2-256x256.pt dit-xl-2-256 --vae ema"
         })
 final class ConvertCommand implements Callable<Integer> {
+    /** Fixed in the code of its pipeline, for ImageNet's thousand classes. */
+    private static final int DIFFUSERS_NULL_LABEL = 1000;
+
     @Parameters(
             index = "0",
             paramLabel = "FROM",
@@ -111,6 +114,14 @@ final class ConvertCommand implements Callable<Integer> {
                     .getErr()
                     .println("dit: without an autoencoder diffusers opens the parts of " + to
                             + ", but not the pipeline; add one with --vae");
+        int classes = description.model().numClasses();
+        if (diffusers && classes != DIFFUSERS_NULL_LABEL)
+            spec.commandLine()
+                    .getErr()
+                    .println("dit: diffusers' DiTPipeline guides with the null label " + DIFFUSERS_NULL_LABEL
+                            + ", whatever the model; this one has " + classes
+                            + " classes, so call it with guidance_scale=1 (its default, 4, fails), or draw with"
+                            + " dit sample --ckpt " + to);
         return ExitCode.DONE.code;
     }
 }

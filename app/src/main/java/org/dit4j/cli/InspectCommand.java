@@ -27,7 +27,7 @@ import picocli.CommandLine.Spec;
             "Nothing in the file is run, whatever it holds."
         })
 final class InspectCommand implements Callable<Integer> {
-    private static final int MAX_METADATA = 200;
+    private static final int MAX_METADATA = 200, MAX_OTHERS = 40;
 
     @Parameters(
             index = "0",
@@ -68,6 +68,9 @@ final class InspectCommand implements Callable<Integer> {
         values.put("numel", inspection.numel());
         values.put("metadata", inspection.metadata());
         values.put("tensors", inspection.tensors());
+        if (!inspection.sets().isEmpty()) values.put("sets", inspection.sets());
+        if (!inspection.others().isEmpty()) values.put("others", inspection.others());
+        if (!inspection.notes().isEmpty()) values.put("notes", inspection.notes());
         return values;
     }
 
@@ -77,6 +80,9 @@ final class InspectCommand implements Callable<Integer> {
             if (!description.weights().isEmpty()) out.println("weights: " + printable(description.weights()));
             out.println("profile: " + Names.flag(description.profile()));
         });
+        if (inspection.model().isEmpty() && !inspection.sets().isEmpty())
+            out.println("weights of a DiT at: " + printable(String.join(", ", inspection.sets())));
+        for (String note : inspection.notes()) out.println("note: " + printable(note));
         for (Inspection.HashedFile file : inspection.files())
             out.printf(
                     Locale.ROOT,
@@ -86,6 +92,7 @@ final class InspectCommand implements Callable<Integer> {
                     file.bytes(),
                     file.sha256());
         inspection.metadata().forEach((key, value) -> out.println(printable(key) + ": " + printable(shortened(value))));
+        printOthers(inspection.others(), out);
         Map<String, Integer> dtypes = new TreeMap<>();
         inspection.tensors().forEach(tensor -> dtypes.merge(tensor.dtype(), 1, Integer::sum));
         out.printf(
@@ -105,6 +112,16 @@ final class InspectCommand implements Callable<Integer> {
                     printable(tensor.name()),
                     tensor.dtype(),
                     tensor.shape());
+    }
+
+    private static void printOthers(Map<String, String> others, PrintWriter out) {
+        if (others.isEmpty()) return;
+        out.println(others.size() + " things that are no tensors here; nothing of them was built or run:");
+        others.entrySet().stream()
+                .limit(MAX_OTHERS)
+                .forEach(other -> out.println(
+                        "  " + printable(shortened(other.getKey())) + ": " + printable(shortened(other.getValue()))));
+        if (others.size() > MAX_OTHERS) out.println("  … (--json shows all)");
     }
 
     private static String shortened(String text) {

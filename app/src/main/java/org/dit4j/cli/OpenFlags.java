@@ -18,6 +18,19 @@ final class OpenFlags {
     private Weights weights = Weights.EMA;
 
     @Option(
+            names = "--weights-at",
+            paramLabel = "PLACE",
+            description = "Where the weights are in a file with several sets of them, as dit inspect lists them:"
+                    + " ema_0.9999, state_dict.net. Default: found, or asked for.")
+    private String place;
+
+    @Option(
+            names = "--no-null-label",
+            description = "Every row of the label table is a class, in a file that does not say."
+                    + " Default: the last row is the null label, as published.")
+    private boolean noNullLabel;
+
+    @Option(
             names = "--num-heads",
             converter = Ranges.Count.class,
             paramLabel = "N",
@@ -35,6 +48,8 @@ final class OpenFlags {
 
     OpenOptions options(Path vae) {
         OpenOptions options = OpenOptions.DEFAULT.withWeights(weights);
+        if (place != null) options = options.withPlace(place);
+        if (noNullLabel) options = options.withoutNullLabel();
         if (numHeads != null) options = options.withNumHeads(numHeads);
         if (profile != null) options = options.withProfile(profile);
         return vae == null ? options : options.withVae(vae);

@@ -160,6 +160,9 @@ final class SampleCommand implements Callable<Integer> {
     private final VaeFlag vae = new VaeFlag();
 
     @Mixin
+    private final VaeScale vaeScale = new VaeScale();
+
+    @Mixin
     private final OpenFlags open = new OpenFlags();
 
     @Option(
@@ -217,7 +220,8 @@ final class SampleCommand implements Callable<Integer> {
         if (previewVae != null && !frames)
             throw new IllegalArgumentException("--preview-vae decodes the steps of a film; add --frames");
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
-        OpenOptions options = open.options(vae.isGiven() ? vae.path() : null);
+        OpenOptions options =
+                open.options(vae.isGiven() ? vae.path() : null).withVaeScaling(vaeScale.scaling());
         try (DiTPipeline pipeline =
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());

@@ -1,8 +1,10 @@
 package org.dit4j.cli;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.vae.LatentCodec;
+import org.dit4j.vae.LatentScaling;
 import picocli.CommandLine.Option;
 
 /** Which autoencoder lies between pictures and latents. */
@@ -27,7 +29,12 @@ final class VaeFlag {
 
     /** The autoencoder, on the CPU; the caller closes it. */
     LatentCodec open() {
+        return open(Optional.empty());
+    }
+
+    /** As {@link #open()}, of a single file with latents that are scaled so. */
+    LatentCodec open(Optional<LatentScaling> scaling) {
         if (!isGiven()) throw new IllegalArgumentException("--vae is missing: a folder or file of an autoencoder");
-        return Failure.as(ExitCode.CHECKPOINT, () -> Checkpoints.openVae(path()));
+        return Failure.as(ExitCode.CHECKPOINT, () -> Checkpoints.openVae(path(), scaling));
     }
 }

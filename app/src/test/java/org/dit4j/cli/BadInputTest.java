@@ -307,7 +307,7 @@ class BadInputTest {
             delimiter = '|',
             value = {
                 "CHECKPOINT | inspect nowhere | nowhere: no such file or folder",
-                "CHECKPOINT | inspect $TEXT | does not fit the file; is this a safetensors file?",
+                "CHECKPOINT | inspect $TEXT | is a text, beginning",
                 "CHECKPOINT | inspect $CUT | after its header; was it cut short?",
                 "CHECKPOINT | sample --ckpt=$EVIL | os.system",
                 "CHECKPOINT | convert $EVIL $OUT.safetensors | os.system",

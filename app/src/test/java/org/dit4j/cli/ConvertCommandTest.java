@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.DiTWeights;
@@ -69,6 +70,7 @@ class ConvertCommandTest {
         CommandRun second = CommandRun.of("convert", pt.toString(), diffusers.toString(), "--num-heads", "4");
         assertEquals(0, second.exitCode(), second.err());
         assertTrue(second.err().contains("--vae"), "says that the pipeline is not whole");
+        assertTrue(second.err().contains("guidance_scale=1"), "says what diffusers cannot do with two classes");
         CommandRun third = CommandRun.of(
                 "convert",
                 diffusers.toString(),
@@ -151,6 +153,38 @@ class ConvertCommandTest {
     }
 
     @Test
+    void aConvertedStateDictNeedsNoFlagToComeBack() throws IOException {
+        Path pt = folder.resolve("model.pt"), back = folder.resolve("back.safetensors");
+        assertEquals(
+                0, CommandRun.of("convert", model.toString(), pt.toString()).exitCode());
+        CommandRun second = CommandRun.of("convert", pt.toString(), back.toString());
+        assertEquals(0, second.exitCode(), second.err());
+        assertArrayEquals(Files.readAllBytes(model), Files.readAllBytes(back));
+    }
+
+    @Test
+    void severalSetsAreListedAndAFlagChooses() throws IOException {
+        Path pt = folder.resolve("two.pt"), out = folder.resolve("out.safetensors");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = Safetensors.read(model);
+            TorchFile.write(pt, Map.of("ema_1", tensors, "ema_2", tensors));
+        }
+        JsonNode found = inspect("inspect", pt.toString(), "--json", "--num-heads=4");
+        assertEquals(2, found.get("sets").size());
+        CommandRun refused = CommandRun.of("convert", pt.toString(), out.toString(), "--num-heads=4");
+        assertEquals(5, refused.exitCode());
+        assertTrue(refused.err().contains("--weights-at"), refused.err());
+        CommandRun chosen =
+                CommandRun.of("convert", pt.toString(), out.toString(), "--num-heads=4", "--weights-at=ema_2");
+        assertEquals(0, chosen.exitCode(), chosen.err());
+        assertEquals("EMA, at ema_2", DiTCheckpoint.describe(out).weights());
+        JsonNode told = inspect("inspect", pt.toString(), "--json", "--num-heads=4", "--weights-at=ema_2");
+        assertTrue(
+                told.get("notes").toString().contains("last of its 3 rows"),
+                told.get("notes").toString());
+    }
+
+    @Test
     void aFileOfOneTensorIsShown() throws IOException {
         Path file = folder.resolve("one.pt");
         try (TensorScope scope = new TensorScope()) {
@@ -162,9 +196,11 @@ class ConvertCommandTest {
     }
 
     @Test
-    void aWidthThatNoPublishedModelHasNeedsItsHeads() {
+    void aWidthThatNoPublishedModelHasNeedsItsHeads() throws IOException {
         Path pt = folder.resolve("model.pt");
-        CommandRun.of("convert", model.toString(), pt.toString());
+        try (TensorScope scope = new TensorScope()) {
+            TorchFile.write(pt, Safetensors.read(model)); // as Python writes it, without a word about it
+        }
         CommandRun run = CommandRun.of(
                 "convert", pt.toString(), folder.resolve("again.safetensors").toString());
         assertEquals(5, run.exitCode());

@@ -34,6 +34,11 @@ public final class CheckpointFolder {
     public static final String OPTIMIZER = CheckpointNames.OPTIMIZER;
 
     private static final ObjectMapper JSON = new ObjectMapper();
+    /** What counts something in a checkpoint's state; numbers near 2^63 would overflow in whoever goes on counting. */
+    private static final List<String> COUNTS =
+            List.of("step", "trainedImages", "lossSteps", "skippedSteps", "skippedInARow", "metricsBytes", "rollbacks");
+
+    private static final long MAX_COUNT = 1L << 53, MAX_BATCH = 1 << 24;
 
     static {
         Backend.configure();
@@ -51,7 +56,8 @@ public final class CheckpointFolder {
      * @return the checkpoint's folder
      * @throws IOException if there is no room, with the bytes needed and free, or a write fails; the checkpoints before it stay
      */
-    public static Path save(Path folder, long step, Map<String, CheckpointPart> parts, Map<String, ?> state, Retention retention)
+    public static Path save(
+            Path folder, long step, Map<String, CheckpointPart> parts, Map<String, ?> state, Retention retention)
             throws IOException {
         return new CheckpointWriter(Disk.REAL, folder).save(step, parts, json(state), retention);
     }
@@ -127,6 +133,7 @@ public final class CheckpointFolder {
                             .toString()))
                 damage.add(checkpoint + " is the checkpoint of step " + manifest.step() + " under another name");
             for (StoredFile file : manifest.files()) verify(checkpoint.resolve(file.name()), file, damage);
+            if (damage.isEmpty()) verifyState(checkpoint, damage);
         } catch (IOException e) {
             damage.add(damage(checkpoint.resolve(Manifest.NAME), e));
         }
@@ -200,8 +207,38 @@ public final class CheckpointFolder {
         return digests.finish(expected.name());
     }
 
-    /** The plain values of a checkpoint. */
+    private static void verifyState(Path checkpoint, List<String> damage) {
+        try {
+            state(checkpoint);
+        } catch (IOException e) {
+            damage.add(damage(checkpoint.resolve(CheckpointNames.STATE), e));
+        }
+    }
+
+    /**
+     * The plain values of a checkpoint.
+     *
+     * @throws FormatException if they are no JSON object, or one of the counts in it cannot be one: then it is not what was written
+     */
     public static JsonNode state(Path checkpoint) throws IOException {
-        return JSON.readTree(checkpoint.resolve(CheckpointNames.STATE).toFile());
+        Path file = checkpoint.resolve(CheckpointNames.STATE);
+        JsonNode state = JsonFile.read(file);
+        for (String key : COUNTS) {
+            JsonNode count = state.path(key);
+            if (count.isMissingNode()) continue;
+            // some are kept as sums on a device, and written as 3.0
+            if (!count.isNumber() || !(count.asDouble() >= 0 && count.asDouble() <= MAX_COUNT))
+                throw new FormatException(file, key + " is " + count + "; a number from 0 to " + MAX_COUNT);
+        }
+        long step = state.path("step").asLong(),
+                named = CheckpointNames.step(checkpoint.toAbsolutePath().normalize());
+        if (state.has("step") && named >= 0 && step != named)
+            throw new FormatException(file, "step is " + step + " in the checkpoint of step " + named);
+        if (state.path("trainedImages").asDouble() > (double) MAX_BATCH * Math.max(1, step))
+            throw new FormatException(
+                    file,
+                    "trainedImages is " + state.get("trainedImages") + " after " + step + " steps; at most " + MAX_BATCH
+                            + " for each");
+        return state;
     }
 }

@@ -11,13 +11,17 @@ import org.dit4j.io.FormatException;
 import org.dit4j.io.ShardIndex;
 import org.dit4j.torch.Backend;
 import org.dit4j.vae.LatentCodec;
-import org.dit4j.model.DiT;
+import org.dit4j.vae.LatentScaling;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** One way to open whatever holds a DiT. Nothing is ever downloaded. */
 public final class Checkpoints {
     static {
         Backend.configure();
     }
+
+    private static final Logger log = LoggerFactory.getLogger(Checkpoints.class);
 
     private Checkpoints() {}
 
@@ -27,15 +31,24 @@ public final class Checkpoints {
      * <ul>
      *   <li>a run folder or its {@code checkpoints} (the newest one), or the folder of one checkpoint,
      *   <li>a safetensors file that dit4j wrote,
-     *   <li>a {@code .pt} or safetensors file with the published names: {@link OfficialCheckpoint},
+     *   <li>a {@code .pt} or safetensors file with the published names, wherever they stand in it: {@link OfficialCheckpoint},
      *   <li>the folder of a diffusers pipeline: {@link DiffusersFolder},
      *   <li>a name as on Hugging Face's hub, {@code facebook/DiT-XL-2-256}, if it is in the local cache: {@link HubCache}.
      * </ul>
+     *
+     * <p>What is guessed where a file does not say, chosen among several sets, or ignored beside them is logged as a warning.
      *
      * @throws FormatException if a file is damaged, or is not what it should be
      * @throws NoSuchFileException if there is nothing, saying what to give or to fetch
      */
     public static DiTWeights open(Path path, OpenOptions options) throws IOException {
+        DiTWeights weights = found(path, options);
+        for (String note : weights.notes()) log.warn("{}: {}", path, note);
+        return weights;
+    }
+
+    /** As {@link #open}, leaving it to the caller to say what was guessed. */
+    static DiTWeights found(Path path, OpenOptions options) throws IOException {
         Path found = HubCache.ofEnvironment().resolve(path);
         DiTWeights weights = Files.isDirectory(found) ? openFolder(found, options) : openFile(found, options);
         return options.profile().map(weights::withProfile).orElse(weights);
@@ -43,11 +56,11 @@ public final class Checkpoints {
 
     private static DiTWeights openFile(Path file, OpenOptions options) throws IOException {
         CheckpointFolder.requireWhole(file);
-        TensorFile tensors = TensorFile.of(file, options.weights());
+        TensorFile tensors = TensorFile.of(file);
         Optional<DiTCheckpoint.Description> ours = DiTCheckpoint.describe(file, tensors.metadata());
         return ours.isPresent()
                 ? DiTCheckpoint.of(file, ours.get(), tensors)
-                : OfficialCheckpoint.read(file, tensors, options.numHeads());
+                : OfficialCheckpoint.read(file, tensors, options);
     }
 
     private static DiTWeights openFolder(Path folder, OpenOptions options) throws IOException {
@@ -96,6 +109,16 @@ public final class Checkpoints {
      * <p>Call it outside any step's scope; the caller closes the codec.
      */
     public static LatentCodec openVae(Path path) throws IOException {
+        return openVae(path, Optional.empty());
+    }
+
+    /**
+     * As {@link #openVae(Path)}.
+     *
+     * @param scaling between raw latents and latents, of a single file, which cannot say it
+     * @throws IllegalArgumentException if a scaling is given for what says its own
+     */
+    public static LatentCodec openVae(Path path, Optional<LatentScaling> scaling) throws IOException {
         Path named = Files.exists(path) ? path : published(path);
         if (!Files.exists(named) && !HubCache.isName(named))
             throw new NoSuchFileException(
@@ -105,7 +128,7 @@ public final class Checkpoints {
                             + " autoencoder, ema, mse, or a name as on Hugging Face's hub, such as stabilityai/sd-vae-ft-mse");
         Path found = HubCache.ofEnvironment().resolve(named);
         boolean pipeline = Files.isDirectory(found.resolve("vae")) && !Files.exists(found.resolve("config.json"));
-        return VaeCheckpoint.open(pipeline ? found.resolve("vae") : found);
+        return VaeCheckpoint.open(pipeline ? found.resolve("vae") : found, scaling);
     }
 
     private static Path published(Path name) {

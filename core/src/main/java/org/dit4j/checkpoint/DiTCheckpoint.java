@@ -191,7 +191,7 @@ public final class DiTCheckpoint {
      * @throws FormatException if the weights are not those of the model that the file describes
      */
     public static DiT open(Path file) throws IOException {
-        return of(file, describe(file), TensorFile.of(file, Weights.EMA)).open();
+        return of(file, describe(file), TensorFile.of(file)).open();
     }
 
     static DiTWeights of(Path file, Description description, TensorFile tensors) throws FormatException {

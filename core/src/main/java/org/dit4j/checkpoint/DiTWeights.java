@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.SchedulerConfig;
+import org.dit4j.io.Finite;
 import org.dit4j.io.FormatException;
 import org.dit4j.model.DiT;
 import org.dit4j.model.Profile;
@@ -38,6 +39,8 @@ public final class DiTWeights {
     private final Optional<Path> vae;
     /** Whether what is read is another network's own memory. */
     private final boolean shared;
+    /** What a person should know, in lines. */
+    private final List<String> notes;
 
     /**
      * @param path for messages
@@ -47,7 +50,16 @@ public final class DiTWeights {
      */
     DiTWeights(Path path, Description description, Map<String, List<Long>> shapes, Reader reader, Optional<Path> vae)
             throws FormatException {
-        this(description, reader, vae, false);
+        this(
+                description,
+                () -> {
+                    Map<String, Tensor> read = reader.read();
+                    Finite.requireWeights(path, read);
+                    return read;
+                },
+                vae,
+                false,
+                List.of());
         try {
             DiTShapes.requireFit(description.model(), shapes);
         } catch (IllegalArgumentException e) {
@@ -55,16 +67,18 @@ public final class DiTWeights {
         }
     }
 
-    private DiTWeights(Description description, Reader reader, Optional<Path> vae, boolean shared) {
+    private DiTWeights(Description description, Reader reader, Optional<Path> vae, boolean shared, List<String> notes) {
         this.description = description;
         this.reader = reader;
         this.vae = vae;
         this.shared = shared;
+        this.notes = List.copyOf(notes);
     }
 
     /** The weights of a network, which stays the caller's, trained on the published diffusion. */
     public static DiTWeights of(DiT network, List<String> classNames, String origin) {
-        return of(network, classNames, DiffusionConfig.published(network.config().learnSigma()), origin);
+        return of(
+                network, classNames, DiffusionConfig.published(network.config().learnSigma()), origin);
     }
 
     /**
@@ -83,7 +97,7 @@ public final class DiTWeights {
                 SchedulerConfig.PUBLISHED,
                 Optional.empty(),
                 Optional.empty());
-        return new DiTWeights(description, () -> StateDict.of(network), Optional.empty(), true);
+        return new DiTWeights(description, () -> StateDict.of(network), Optional.empty(), true, List.of());
     }
 
     /** The model, its classes, and how the weights came about. */
@@ -91,12 +105,25 @@ public final class DiTWeights {
         return description;
     }
 
+    /** What was guessed, chosen among several, or ignored in the file, each in a line for people. */
+    public List<String> notes() {
+        return notes;
+    }
+
+    DiTWeights withNotes(List<String> lines) {
+        return new DiTWeights(description, reader, vae, shared, lines);
+    }
+
     /** The autoencoder that the file brought along, as {@link Checkpoints#openVae} takes it. */
     public Optional<Path> vae() {
         return vae;
     }
 
-    /** The tensors on the CPU by published name, in the order of the state dict, in the scope around the call. */
+    /**
+     * The tensors on the CPU by published name, in the order of the state dict, in the scope around the call.
+     *
+     * @throws FormatException if the file is damaged, or a number in it is NaN or infinite, naming the tensor
+     */
     public Map<String, Tensor> read() throws IOException {
         Map<String, Tensor> read = reader.read();
         Map<String, Tensor> ordered = new LinkedHashMap<>(); // safetensors do not keep the order
@@ -106,7 +133,7 @@ public final class DiTWeights {
 
     /** The same following another code's arithmetic. */
     DiTWeights withProfile(Profile profile) {
-        return new DiTWeights(description.withProfile(profile), reader, vae, shared);
+        return new DiTWeights(description.withProfile(profile), reader, vae, shared, notes);
     }
 
     /** The same rounded to another dtype. */
@@ -119,7 +146,8 @@ public final class DiTWeights {
                     return tensors;
                 },
                 vae,
-                shared);
+                shared,
+                notes);
     }
 
     /** A network with these weights in float32, on the CPU. Call it outside any step's scope; the caller closes the network. */

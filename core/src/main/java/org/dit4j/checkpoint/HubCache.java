@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.RegularFile;
 
 /**
  * Hugging Face's cache on the local disk: {@code models--owner--name/refs/main} names a commit, {@code snapshots/COMMIT} holds its files.
@@ -100,8 +101,8 @@ public record HubCache(Path folder) {
         Path head = repository.resolve("refs").resolve("main");
         if (!Files.exists(head))
             throw absent(name, "there is no such file or folder, and nothing of that name in " + folder);
-        if (Files.size(head) > 1000) throw new FormatException(head, "is not the name of a commit");
-        String commit = Files.readString(head, StandardCharsets.UTF_8).trim();
+        byte[] text = RegularFile.readSmall(head, 1000, "the name of a commit");
+        String commit = new String(text, StandardCharsets.UTF_8).trim();
         if (!commit.matches("[0-9a-zA-Z]{1,64}")) throw new FormatException(head, "is not the name of a commit");
         Path snapshot = repository.resolve("snapshots").resolve(commit);
         if (!Files.isDirectory(snapshot)) throw absent(name, "is named by " + head + ", but not in the cache");

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.RegularFile;
 import org.dit4j.io.Sha256;
 import org.dit4j.io.ShardIndex;
 import org.dit4j.io.TorchFile;
@@ -26,7 +27,11 @@ import org.dit4j.io.TorchFile;
  * @param model the DiT that it holds, if it does
  * @param files with their sizes and digests
  * @param tensors in the order of the file, all of them, under the names in the file
- * @param metadata of safetensors; of a training checkpoint the script's flags; else empty
+ * @param metadata of safetensors, and of a .pt file that dit4j wrote; of a training checkpoint the script's flags; else empty
+ * @param sets where the weights of a DiT stand in it, if that is not the whole file
+ * @param others place → what is there that is no tensor here: objects of unknown classes, of which nothing was built or run, and tensors
+ *     of unknown dtypes
+ * @param notes what is guessed, chosen or ignored where it is opened, in lines
  */
 public record Inspection(
         String format,
@@ -34,7 +39,10 @@ public record Inspection(
         Optional<Description> model,
         List<HashedFile> files,
         List<NamedTensor> tensors,
-        Map<String, String> metadata) {
+        Map<String, String> metadata,
+        List<String> sets,
+        Map<String, String> others,
+        List<String> notes) {
     /** SHA-256 of the files that everyone has → what they are. */
     private static final Map<String, String> PUBLISHED = Map.of(
             "9ec1876e4c03471bca126663a30e2d1b20610b6d2f87850a39a36f25cc685521",
@@ -44,13 +52,15 @@ public record Inspection(
             "1b4889b6b1d4ce7ae320a02dedaeff1780ad77d415ea0d744b476155c6377ddc",
             "the published autoencoder sd-vae-ft-mse");
 
+    private static final int MAX_DEPTH = 3;
+
     /** A file, its length and its SHA-256 in hex. */
     public record HashedFile(String path, long bytes, String sha256) {
         /** Reads a whole file. */
         public static HashedFile of(Path file) throws IOException {
             MessageDigest digest = Sha256.digest();
             byte[] buffer = new byte[1 << 16];
-            try (InputStream in = Files.newInputStream(file)) {
+            try (InputStream in = RegularFile.stream(file)) {
                 for (int read; (read = in.read(buffer)) >= 0; ) digest.update(buffer, 0, read);
             }
             return new HashedFile(
@@ -75,37 +85,47 @@ public record Inspection(
      */
     public static Inspection of(Path path, OpenOptions options) throws IOException {
         Path file = Checkpoints.file(HubCache.ofEnvironment().resolve(path), options);
-        boolean index = ShardIndex.is(file), torch = !index && TensorFile.isTorch(file);
+        boolean index = ShardIndex.is(file);
+        TensorFile opened = TensorFile.inspected(file);
         List<NamedTensor> tensors = new ArrayList<>();
-        Map<String, String> metadata = new LinkedHashMap<>();
-        if (torch) collect(TorchFile.inspect(file), "", tensors, metadata);
-        else {
-            TensorFile opened = TensorFile.of(file, options.weights());
-            opened.entries()
-                    .forEach((name, entry) -> tensors.add(
-                            new NamedTensor(name, python(entry.dtype().name()), entry.shape())));
-            metadata.putAll(opened.metadata());
-        }
+        opened.entries()
+                .forEach((name, entry) ->
+                        tensors.add(new NamedTensor(name, python(entry.dtype().name()), entry.shape())));
+        Map<String, String> metadata = new LinkedHashMap<>(opened.metadata());
+        if (opened.isTorch()) flags(opened.root(), "", 0, metadata);
+        ScriptArgs.of(file, opened.root()).all().forEach(metadata::putIfAbsent);
         List<HashedFile> files = new ArrayList<>();
         for (Path one : Checkpoints.files(path, options)) files.add(HashedFile.of(one));
+        List<WeightSet> sets = WeightSet.all(file, opened);
         Optional<Description> model;
+        List<String> notes;
         String guess;
         try {
-            model = Optional.of(Checkpoints.open(path, options).description());
+            DiTWeights weights = Checkpoints.found(path, options);
+            model = Optional.of(weights.description());
+            notes = weights.notes();
             guess = guess(model.get());
         } catch (FormatException e) {
             model = Optional.empty();
+            notes = List.of();
             List<String> names = tensors.stream().map(NamedTensor::name).toList();
-            guess = VaeKeyNames.current(names).isEmpty() ? "no DiT: " + e.getMessage() : "an autoencoder";
+            boolean vae = sets.isEmpty() && !VaeKeyNames.current(names).isEmpty();
+            guess = vae ? "an autoencoder" : (sets.isEmpty() ? "no DiT: " : "not opened: ") + e.getMessage();
         }
         String published = PUBLISHED.get(files.get(0).sha256());
         return new Inspection(
-                index ? "in shards" : torch ? "torch" : "safetensors",
+                index ? "in shards" : opened.isTorch() ? "torch" : "safetensors",
                 published == null ? guess : published + ", " + guess,
                 model,
                 files,
                 tensors,
-                metadata);
+                metadata,
+                sets.stream()
+                        .filter(set -> !set.place().isEmpty())
+                        .map(WeightSet::text)
+                        .toList(),
+                opened.others(),
+                notes);
     }
 
     private static String guess(Description description) {
@@ -117,18 +137,13 @@ public record Inspection(
                 + description.model().inputWidth() + ", " + classes;
     }
 
-    /** Tensors by their place, and the script's flags. */
-    private static void collect(Object value, String place, List<NamedTensor> tensors, Map<String, String> metadata) {
+    /** The script's flags, wherever an argparse.Namespace is. */
+    private static void flags(Object value, String place, int depth, Map<String, String> metadata) {
         String prefix = place.isEmpty() ? "" : place + ".";
-        if (value instanceof TorchFile.TensorInfo info)
-            tensors.add(new NamedTensor(place, python(info.dtype().name()), info.shape()));
-        else if (value instanceof Map<?, ?> map)
-            map.forEach((key, item) -> collect(item, prefix + key, tensors, metadata));
-        else if (value instanceof TorchFile.Namespace namespace)
+        if (value instanceof TorchFile.Namespace namespace)
             namespace.fields().forEach((key, item) -> metadata.put(prefix + key, String.valueOf(item)));
-        else if (value instanceof List<?> list)
-            for (int i = 0; i < list.size(); i++) collect(list.get(i), prefix + i, tensors, metadata);
-        else if (value instanceof TorchFile.Tuple tuple) collect(tuple.items(), place, tensors, metadata);
+        else if (value instanceof Map<?, ?> map && depth < MAX_DEPTH)
+            map.forEach((key, item) -> flags(item, prefix + key, depth + 1, metadata));
     }
 
     private static String python(String dtype) {

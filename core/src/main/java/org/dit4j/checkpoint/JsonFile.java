@@ -5,24 +5,23 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.CharConversionException;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.RegularFile;
 
 /** Small JSON files beside weights. */
 final class JsonFile {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final long MAX_BYTES = 1 << 20;
+    private static final int MAX_BYTES = 1 << 20;
 
     private JsonFile() {}
 
     /** @throws FormatException if the file is no JSON object, or far too large for one */
     static JsonNode read(Path file) throws IOException {
-        if (Files.size(file) > MAX_BYTES)
-            throw new FormatException(file, "has " + Files.size(file) + " bytes; a configuration has a few thousand");
+        byte[] text = RegularFile.readSmall(file, MAX_BYTES, "a configuration");
         try {
-            JsonNode node = JSON.readTree(Files.readAllBytes(file));
+            JsonNode node = JSON.readTree(text);
             if (!node.isObject()) throw new FormatException(file, "is not a JSON object");
             return node;
         } catch (JsonProcessingException e) {

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.io.Finite;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.TorchFile;
 import org.dit4j.model.DiTConfig;
@@ -78,8 +79,8 @@ public final class OfficialTraining {
 
     private static OfficialTraining of(Path file, Map<?, ?> root, DiTConfig wanted) throws IOException {
         Map<?, ?> optimizer = map(file, root.get("opt"), "\"opt\"");
-        DiTWeights model = OfficialCheckpoint.read(file, part(file, root, "model", Weights.MODEL), wanted);
-        DiTWeights ema = OfficialCheckpoint.read(file, part(file, root, "ema", Weights.EMA), wanted);
+        DiTWeights model = OfficialCheckpoint.read(file, part(file, root, "model", Weights.MODEL), wanted, false);
+        DiTWeights ema = OfficialCheckpoint.read(file, part(file, root, "ema", Weights.EMA), wanted, true);
         Map<?, ?> group = group(file, optimizer);
         if (Boolean.TRUE.equals(group.get("amsgrad")))
             throw new FormatException(file, "opt is AdamW with amsgrad, whose third moments have no place here");
@@ -181,6 +182,7 @@ public final class OfficialTraining {
         for (String kind : KINDS)
             places.forEach((name, place) ->
                     moments.put(kind + "." + name, (Tensor) ((Map<?, ?>) states.get(place)).get(kind)));
+        Finite.requireWeights(file, moments);
         return moments;
     }
 

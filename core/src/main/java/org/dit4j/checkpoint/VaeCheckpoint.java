@@ -7,10 +7,12 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.io.Finite;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Backend;
@@ -19,7 +21,10 @@ import org.dit4j.torch.TensorScope;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.AutoencoderKlConfig;
 import org.dit4j.vae.LatentCodec;
+import org.dit4j.vae.LatentScaling;
 import org.dit4j.vae.TinyAutoencoderConfig;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Opens autoencoders as they are published, and writes them as diffusers does. */
 public final class VaeCheckpoint {
@@ -31,6 +36,8 @@ public final class VaeCheckpoint {
     private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
     private static final String TAESD_ENCODER = "taesd_encoder.safetensors";
     private static final String TAESD_DECODER = "taesd_decoder.safetensors";
+
+    private static final Logger log = LoggerFactory.getLogger(VaeCheckpoint.class);
 
     private VaeCheckpoint() {}
 
@@ -47,10 +54,25 @@ public final class VaeCheckpoint {
      *
      * Call it outside any step's scope; the caller closes the codec.
      *
-     * @throws FormatException if a file is damaged, or is no autoencoder, or not one that is known here
+     * @throws FormatException if a file is damaged, or is no autoencoder, or not one that is known here; a single file of latents that are
+     *     not of 4 channels does not say their scale: give it
      * @throws NoSuchFileException if there is no such path, or a folder lacks its weights
      */
     public static LatentCodec open(Path path) throws IOException {
+        return open(path, Optional.empty());
+    }
+
+    /**
+     * As {@link #open(Path)}.
+     *
+     * @param scaling between raw latents and latents, of a single file, which cannot say it
+     * @throws IllegalArgumentException if a scaling is given for what says its own
+     */
+    public static LatentCodec open(Path path, Optional<LatentScaling> scaling) throws IOException {
+        boolean silent = !Files.isDirectory(path) && !Files.exists(path.resolveSibling(CONFIG));
+        if (scaling.isPresent() && Files.exists(path) && !silent)
+            throw new IllegalArgumentException(
+                    path + ": its configuration, or its kind, says how its latents are scaled; give no scale for it");
         if (Files.isDirectory(path)) return openFolder(path);
         if (!Files.exists(path))
             throw new NoSuchFileException(
@@ -61,7 +83,12 @@ public final class VaeCheckpoint {
         Path config = path.resolveSibling(CONFIG);
         if (Files.exists(config) && className(config).equals("AutoencoderKL"))
             return openKl(path, readConfig(config), true);
-        return openKl(path, AutoencoderKlConfig.STABLE_DIFFUSION, false);
+        return openKl(
+                path,
+                scaling.map(AutoencoderKlConfig.STABLE_DIFFUSION::withScaling)
+                        .orElse(AutoencoderKlConfig.STABLE_DIFFUSION),
+                false,
+                scaling.isPresent());
     }
 
     /** Opens one safetensors file of an {@code AutoencoderKL}, whose configuration must be {@code config}. */
@@ -103,10 +130,31 @@ public final class VaeCheckpoint {
     }
 
     private static AutoencoderKl openKl(Path file, AutoencoderKlConfig given, boolean whole) throws IOException {
+        return openKl(file, given, whole, whole);
+    }
+
+    private static AutoencoderKl openKl(Path file, AutoencoderKlConfig given, boolean whole, boolean scaled)
+            throws IOException {
         TensorFile tensors = TensorFile.of(file, Weights.EMA);
         Map<String, String> names = VaeKeyNames.current(tensors.entries().keySet());
         AutoencoderKlConfig config = requireFits(file, tensors, names, given, whole);
+        if (!scaled) requireKnownScale(file, config);
         return load(file, tensors, names, config::network);
+    }
+
+    /** Stable Diffusion's scale is for its 4 channels, and even of those not the only one. */
+    private static void requireKnownScale(Path file, AutoencoderKlConfig config) throws FormatException {
+        if (config.latentChannels() != 4)
+            throw new FormatException(
+                    file,
+                    "does not say how its latents of " + config.latentChannels()
+                            + " channels are scaled; give the scale and the shift that it was published with (--vae-scale,"
+                            + " --vae-shift), or its folder with config.json");
+        log.warn(
+                "{}: does not say how its latents are scaled; Stable Diffusion's {} is taken (--vae-scale: another, SDXL's is"
+                        + " 0.13025)",
+                file,
+                config.scaling().scale());
     }
 
     /** Before anything is made of a size that the configuration says: the weights must be of that size. */
@@ -177,7 +225,9 @@ public final class VaeCheckpoint {
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = new LinkedHashMap<>();
             // only these: the rest of a Stable Diffusion is gigabytes
-            source.read(names.keySet()).forEach((inFile, tensor) -> {
+            Map<String, Tensor> read = source.read(names.keySet());
+            Finite.requireWeights(file, read);
+            read.forEach((inFile, tensor) -> {
                 String name = names.get(inFile);
                 // in the original code the projections of the attention are 1×1 convolutions
                 boolean convolution = name.contains(".attentions.0.to_") && tensor.dim() == 4;

@@ -1,5 +1,6 @@
 package org.dit4j.data;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import java.util.List;
 import java.util.Objects;
 
@@ -16,6 +17,8 @@ import java.util.Objects;
  * @param width of the latents, w
  * @param hasVariance whether a variance is stored beside each mean
  * @param classNames one per class; a label is an index into this list
+ * @param probe what the encoder makes of a fixed picture, by which a rounded copy of it is known; empty where nobody took it, and not
+ *     compared by {@link #equals}
  */
 public record LatentsHeader(
         String encoderDigest,
@@ -27,7 +30,8 @@ public record LatentsHeader(
         int height,
         int width,
         boolean hasVariance,
-        List<String> classNames) {
+        List<String> classNames,
+        @JsonInclude(JsonInclude.Include.NON_EMPTY) List<Double> probe) {
     private static final int MAX_SIDE = 1 << 16, MAX_ELEMENTS = 1 << 26;
 
     /** @throws IllegalArgumentException naming the value that cannot be */
@@ -43,6 +47,64 @@ public record LatentsHeader(
                 "one item has more than " + MAX_ELEMENTS + " numbers");
         classNames = List.copyOf(classNames);
         require(!classNames.isEmpty(), "there are no classes");
+        probe = probe == null ? List.of() : List.copyOf(probe);
+    }
+
+    /** Of an encoder that is known by its digest only. */
+    public LatentsHeader(
+            String encoderDigest,
+            double scale,
+            double shift,
+            int imageHeight,
+            int imageWidth,
+            int channels,
+            int height,
+            int width,
+            boolean hasVariance,
+            List<String> classNames) {
+        this(
+                encoderDigest,
+                scale,
+                shift,
+                imageHeight,
+                imageWidth,
+                channels,
+                height,
+                width,
+                hasVariance,
+                classNames,
+                List.of());
+    }
+
+    /** The same with what the encoder makes of a fixed picture. */
+    public LatentsHeader withProbe(List<Double> taken) {
+        return new LatentsHeader(
+                encoderDigest,
+                scale,
+                shift,
+                imageHeight,
+                imageWidth,
+                channels,
+                height,
+                width,
+                hasVariance,
+                classNames,
+                taken);
+    }
+
+    private List<Object> compared() {
+        return List.of(
+                encoderDigest, scale, shift, imageHeight, imageWidth, channels, height, width, hasVariance, classNames);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof LatentsHeader header && compared().equals(header.compared());
+    }
+
+    @Override
+    public int hashCode() {
+        return compared().hashCode();
     }
 
     private static void require(boolean holds, String message) {

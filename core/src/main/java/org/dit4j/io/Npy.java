@@ -29,7 +29,7 @@ public final class Npy {
 
     /** Reads what a file holds without its data. */
     public static Header header(Path path) throws IOException {
-        try (InputStream in = Files.newInputStream(path)) {
+        try (InputStream in = RegularFile.stream(path)) {
             return NpyHeader.read(path.toString(), in, Files.size(path));
         }
     }
@@ -47,7 +47,7 @@ public final class Npy {
 
     /** The array piece by piece, along its first dimension. */
     public static NpyRows rows(Path path) throws IOException {
-        InputStream in = new BufferedInputStream(Files.newInputStream(path), 1 << 16);
+        InputStream in = new BufferedInputStream(RegularFile.stream(path), 1 << 16);
         return NpyRows.open(path.toString(), in, Files.size(path));
     }
 

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -29,7 +28,7 @@ public final class Npz {
 
     /** What an archive holds, by the arrays' names, without their data. */
     public static Map<String, Npy.Header> headers(Path path) throws IOException {
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+        try (FileChannel channel = RegularFile.open(path)) {
             ZipDirectory directory = ZipDirectory.read(path.toString(), channel);
             Map<String, Npy.Header> headers = new LinkedHashMap<>();
             for (String key : keys(directory))
@@ -53,7 +52,7 @@ public final class Npz {
      * @throws FormatException if the archive is damaged; checksums are compared
      */
     public static Map<String, Tensor> read(Path path) throws IOException {
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+        try (FileChannel channel = RegularFile.open(path)) {
             ZipDirectory directory = ZipDirectory.read(path.toString(), channel);
             return read(path, directory, keys(directory));
         }
@@ -65,7 +64,7 @@ public final class Npz {
      * @throws FormatException if the archive is damaged, or one of them is not there
      */
     public static Map<String, Tensor> read(Path path, Collection<String> keys) throws IOException {
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+        try (FileChannel channel = RegularFile.open(path)) {
             return read(path, ZipDirectory.read(path.toString(), channel), keys);
         }
     }
@@ -87,7 +86,7 @@ public final class Npz {
 
     /** An array of an archive piece by piece, along its first dimension. */
     public static NpyRows rows(Path path, String key) throws IOException {
-        FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
+        FileChannel channel = RegularFile.open(path);
         try {
             return rows(path, ZipDirectory.read(path.toString(), channel), key, channel);
         } catch (IOException | RuntimeException e) {

@@ -34,6 +34,20 @@ final class Pickler {
         return out.toByteArray();
     }
 
+    /** An OrderedDict with attributes, as a state dict is one. */
+    byte[] pickle(Map<?, ?> dict, Map<?, ?> attributes) {
+        out.write(0x80);
+        out.write(2);
+        writeGlobal("collections", "OrderedDict");
+        out.write(')');
+        out.write('R');
+        writeItems(dict, 0);
+        write(attributes, 0);
+        out.write('b');
+        out.write('.');
+        return out.toByteArray();
+    }
+
     private void write(Object value, int depth) {
         if (depth > maxDepth)
             throw new IllegalArgumentException("containers nest deeper than " + maxDepth + " levels, or in themselves");
@@ -64,6 +78,10 @@ final class Pickler {
 
     private void writeMap(Map<?, ?> map, int depth) {
         out.write('}');
+        writeItems(map, depth);
+    }
+
+    private void writeItems(Map<?, ?> map, int depth) {
         out.write('(');
         map.forEach((key, item) -> {
             if (!(key instanceof String || key instanceof Long || key instanceof Integer))

@@ -6,7 +6,6 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
@@ -21,9 +20,10 @@ import org.dit4j.torch.Backend;
  * The safetensors format: a JSON header and raw little-endian tensors.
  *
  * <p>Checked as strictly as the original reader in Rust: no gap, overlap or rest in the data, no overflow, sizes equal to shape times
- * dtype, metadata of strings. Stricter than it: a tensor named twice is refused (the format forbids it, the original takes the last), the
- * header begins with its brace, truth values are 0 or 1, a tensor is a JSON object (not an array of its fields), and there are at most 1,000,000 tensors of at most
- * 64 dimensions. The dtypes F4, F6_E2M3 and F6_E3M2, smaller than a byte, are not read.
+ * dtype, metadata of strings. Stricter than it: a tensor named twice is refused (the format forbids it, the original takes the last),
+ * truth values are 0 or 1, a tensor is a JSON object (not an array of its fields), and there are at most 1,000,000 tensors of at most
+ * 64 dimensions. Tensors of dtypes that LibTorch here has not (F4, F6_E2M3 and F6_E3M2, smaller than a byte, and those of tomorrow) are listed
+ * but not read.
  */
 public final class Safetensors {
     static {
@@ -35,8 +35,13 @@ public final class Safetensors {
     /** A tensor of a file: its dtype, shape and place among the data, begin inclusive, end exclusive. */
     public record Entry(ScalarType dtype, List<Long> shape, long begin, long end) {}
 
-    /** What a file holds, in the order of its data, which begins at byte {@code dataOffset}. */
-    public record Header(Map<String, Entry> entries, Map<String, String> metadata, long dataOffset) {}
+    /**
+     * What a file holds, in the order of its data, which begins at byte {@code dataOffset}.
+     *
+     * @param unread the tensors that cannot be read here, with dtype and shape: {@code F4 [2, 8]}
+     */
+    public record Header(
+            Map<String, Entry> entries, Map<String, String> unread, Map<String, String> metadata, long dataOffset) {}
 
     /**
      * Reads what a file holds without its data.
@@ -44,7 +49,7 @@ public final class Safetensors {
      * @throws FormatException if the file is not a whole and correct safetensors file
      */
     public static Header header(Path path) throws IOException {
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+        try (FileChannel channel = RegularFile.open(path)) {
             return SafetensorsHeader.read(path, channel);
         }
     }
@@ -58,9 +63,11 @@ public final class Safetensors {
      */
     public static Map<String, Tensor> read(Path path) throws IOException {
         if (ShardIndex.is(path)) return read(ShardIndex.read(path));
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+        try (FileChannel channel = RegularFile.open(path)) {
             Header header = SafetensorsHeader.read(path, channel);
-            return read(path, channel, header, header.entries().keySet());
+            List<String> keys = new ArrayList<>(header.entries().keySet());
+            keys.addAll(header.unread().keySet()); // asked for with the others, and named
+            return read(path, channel, header, keys);
         }
     }
 
@@ -72,7 +79,7 @@ public final class Safetensors {
      */
     public static Map<String, Tensor> read(Path path, Collection<String> keys) throws IOException {
         if (ShardIndex.is(path)) return read(ShardIndex.read(path).only(keys));
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+        try (FileChannel channel = RegularFile.open(path)) {
             return read(path, channel, SafetensorsHeader.read(path, channel), keys);
         }
     }
@@ -83,6 +90,9 @@ public final class Safetensors {
         try {
             for (String key : keys) {
                 Entry entry = header.entries().get(key);
+                if (header.unread().containsKey(key))
+                    throw new FormatException(
+                            path, key + " is of " + header.unread().get(key) + ", a dtype that is not read here");
                 if (entry == null) throw new FormatException(path, "no tensor \"" + key + "\"");
                 long[] shape = entry.shape().stream().mapToLong(Long::longValue).toArray();
                 Tensor tensor = TensorBytes.empty(path.toString(), key, entry.dtype(), shape);

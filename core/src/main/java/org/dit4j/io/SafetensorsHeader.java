@@ -65,29 +65,50 @@ final class SafetensorsHeader {
             Map.entry("F64", ScalarType.Double),
             Map.entry("I64", ScalarType.Long),
             Map.entry("U64", ScalarType.UInt64));
+    /** Those that no tensor here can have, and their bits. */
+    private static final Map<String, Integer> PACKED = Map.of("F4", 4, "F6_E2M3", 6, "F6_E3M2", 6);
 
     private final Path path;
     private final Map<String, String> metadata = new LinkedHashMap<>();
-    private final List<Map.Entry<String, Entry>> entries = new ArrayList<>();
+    private final List<Named> entries = new ArrayList<>();
+
+    /** A tensor as the header has it. */
+    private record Named(String key, String dtype, List<Long> shape, long begin, long end) {}
 
     private SafetensorsHeader(Path path) {
         this.path = path;
     }
 
     static Header read(Path path, FileChannel channel) throws IOException {
-        if (channel.size() < 8) throw new FormatException(path, "too short to be a safetensors file");
+        if (channel.size() < 8)
+            throw new FormatException(path, whatElse(channel, "too short to be a safetensors file"));
         ByteBuffer length = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
         TensorBytes.readFully(path.toString(), channel, length, 0);
         long size = length.flip().getLong();
         if (size < 2 || size > MAX_BYTES || size + 8 > channel.size())
-            throw new FormatException(
-                    path,
-                    "header length " + Long.toUnsignedString(size)
-                            + " does not fit the file; is this a safetensors file?");
+            throw new FormatException(path, whatElse(channel, unfit(size, channel)));
         ByteBuffer text = ByteBuffer.allocate((int) size);
         TensorBytes.readFully(path.toString(), channel, text, 8);
-        if (text.get(0) != '{') throw new FormatException(path, "the header does not begin with {");
+        int first = 0;
+        while (first < size - 1 && " \t\r\n".indexOf(text.get(first)) >= 0) first++; // as in the original's own tests
+        if (text.get(first) != '{') throw new FormatException(path, "the header does not begin with {");
         return new SafetensorsHeader(path).parse(text.array(), channel.size() - 8 - size);
+    }
+
+    private static String unfit(long size, FileChannel channel) throws IOException {
+        ByteBuffer next = ByteBuffer.allocate(1);
+        boolean header = size >= 2 && size <= MAX_BYTES && channel.read(next, 8) == 1 && next.get(0) == '{';
+        return header
+                ? "cut short: its header length is " + size + ", but the file has only " + channel.size()
+                        + " bytes; fetch or copy it again"
+                : "header length " + Long.toUnsignedString(size)
+                        + " does not fit the file; is this a safetensors file?";
+    }
+
+    private static String whatElse(FileChannel channel, String otherwise) throws IOException {
+        ByteBuffer begin = ByteBuffer.allocate((int) Math.min(FileKind.LENGTH, channel.size()));
+        TensorBytes.readFully("", channel, begin, 0);
+        return FileKind.of(begin.array()).orElse(otherwise);
     }
 
     private Header parse(byte[] text, long dataSize) throws IOException {
@@ -141,8 +162,9 @@ final class SafetensorsHeader {
         }
         require(dtype != null && shape != null && offsets != null, key + " lacks dtype, shape or data_offsets");
         require(offsets.size() == 2, key + " has data_offsets " + offsets + "; two are needed");
-        require(DTYPES.containsKey(dtype), key + " has the unknown dtype \"" + dtype + "\"");
-        entries.add(Map.entry(key, new Entry(DTYPES.get(dtype), shape, offsets.get(0), offsets.get(1))));
+        // a dtype of tomorrow is no reason to hide the other tensors
+        require(dtype.matches("[A-Z][A-Z0-9_]{0,31}"), key + " has the unknown dtype \"" + dtype + "\"");
+        entries.add(new Named(key, dtype, shape, offsets.get(0), offsets.get(1)));
     }
 
     private List<Long> readSizes(String key, String field, JsonParser json, int most) throws IOException {
@@ -159,38 +181,44 @@ final class SafetensorsHeader {
     }
 
     private Header checked(int headerSize, long dataSize) throws FormatException {
-        entries.sort(Comparator.comparingLong(
-                        (Map.Entry<String, Entry> e) -> e.getValue().begin())
-                .thenComparingLong(e -> e.getValue().end()));
+        entries.sort(Comparator.comparingLong(Named::begin).thenComparingLong(Named::end));
         Map<String, Entry> ordered = new LinkedHashMap<>();
+        Map<String, String> unread = new LinkedHashMap<>();
         long at = 0;
-        for (Map.Entry<String, Entry> named : entries) {
-            Entry entry = named.getValue();
-            String key = named.getKey();
+        for (Named entry : entries) {
+            String key = entry.key();
             require(
                     entry.begin() == at && entry.end() >= at,
                     key + " is at bytes " + entry.begin() + " to " + entry.end() + ", expected from " + at
                             + ": data with a gap or an overlap");
-            long size = size(key, entry);
-            require(
-                    entry.end() - at == size,
-                    key + " has " + (entry.end() - at) + " bytes, its shape " + entry.shape() + " needs " + size);
+            ScalarType dtype = DTYPES.get(entry.dtype());
+            Integer bits = dtype == null ? PACKED.get(entry.dtype()) : Integer.valueOf(8 * Dtypes.bytes(dtype));
+            if (bits != null) {
+                long size = size(key, entry.shape(), bits);
+                require(
+                        entry.end() - at == size,
+                        key + " has " + (entry.end() - at) + " bytes, its shape " + entry.shape() + " needs " + size);
+            }
             at = entry.end();
-            ordered.put(key, entry);
+            if (dtype == null) unread.put(key, entry.dtype() + " " + entry.shape());
+            else ordered.put(key, new Entry(dtype, entry.shape(), entry.begin(), entry.end()));
         }
         require(
                 at == dataSize,
-                "the tensors have " + at + " bytes, the file has " + dataSize + " after its header; was it cut short?");
-        return new Header(ordered, metadata, 8L + headerSize);
+                "the tensors have " + at + " bytes, the file has " + dataSize + " after its header; was it cut short?"
+                        + " Fetch or copy it again");
+        return new Header(ordered, unread, metadata, 8L + headerSize);
     }
 
-    private long size(String key, Entry entry) throws FormatException {
+    private long size(String key, List<Long> shape, int bits) throws FormatException {
         try {
             long size = 1;
-            for (long dimension : entry.shape()) size = Math.multiplyExact(size, dimension);
-            return Math.multiplyExact(size, Dtypes.bytes(entry.dtype()));
+            for (long dimension : shape) size = Math.multiplyExact(size, dimension);
+            size = Math.multiplyExact(size, bits);
+            require(size % 8 == 0, key + " has the shape " + shape + ", no whole number of bytes");
+            return size / 8;
         } catch (ArithmeticException e) {
-            throw problem(key + " has the shape " + entry.shape() + ", above every file's size");
+            throw problem(key + " has the shape " + shape + ", above every file's size");
         }
     }
 

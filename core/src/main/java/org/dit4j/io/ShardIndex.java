@@ -10,7 +10,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -27,7 +26,7 @@ import java.util.TreeMap;
  */
 public record ShardIndex(Path path, Map<String, String> weightMap) {
     /** Hundreds of times what the largest DiT needs; parsed JSON takes many times its own size in memory. */
-    private static final long MAX_BYTES = 16 << 20;
+    private static final int MAX_BYTES = 16 << 20;
 
     /** Two blanks to a level and {@code "name": value}, by which the file is to the byte as Hugging Face's libraries write it. */
     private static final PrettyPrinter AS_PYTHON = new DefaultPrettyPrinter(
@@ -45,14 +44,12 @@ public record ShardIndex(Path path, Map<String, String> weightMap) {
      * @throws FormatException if it is damaged, or names files elsewhere
      */
     public static ShardIndex read(Path path) throws IOException {
-        if (Files.size(path) > MAX_BYTES) throw new FormatException(path, "an index above " + MAX_BYTES + " bytes");
+        byte[] text = RegularFile.readSmall(path, MAX_BYTES, "an index");
         JsonNode map;
         try {
-            map = new ObjectMapper(SafetensorsHeader.JSON)
-                    .readTree(Files.readAllBytes(path))
-                    .path("weight_map");
+            map = new ObjectMapper(SafetensorsHeader.JSON).readTree(text).path("weight_map");
         } catch (JacksonException e) {
-            throw new FormatException(path, "not JSON: " + e.getOriginalMessage(), e);
+            throw new FormatException(path, FileKind.of(text).orElse("not JSON") + ": " + e.getOriginalMessage(), e);
         } catch (CharConversionException e) { // what looks like UTF-32
             throw new FormatException(path, "not JSON: " + e.getMessage(), e);
         }

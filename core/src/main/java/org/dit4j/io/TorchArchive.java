@@ -33,6 +33,7 @@ abstract class TorchArchive implements AutoCloseable {
     final Map<String, Unpickler.Storage> storages = new HashMap<>();
     private final Map<String, Tensor> read = new HashMap<>();
     private Object root;
+    private String dangerous;
 
     private TorchArchive(Path path, FileChannel channel) {
         this.path = path;
@@ -40,12 +41,12 @@ abstract class TorchArchive implements AutoCloseable {
     }
 
     static TorchArchive open(Path path, FileChannel channel) throws IOException {
-        byte[] begin = new byte[(int) Math.min(512, channel.size())];
+        byte[] begin = new byte[(int) Math.min(FileKind.LENGTH, channel.size())];
         TensorBytes.readFully(path.toString(), channel, ByteBuffer.wrap(begin), 0);
         TorchArchive archive;
         if (startsWith(begin, ZIP_MAGIC)) archive = new Zip(path, channel);
         else if (begin.length > 1 && begin[0] == (byte) 0x80) archive = new Legacy(path, channel);
-        else throw new FormatException(path, whatElse(begin));
+        else throw new FormatException(path, FileKind.of(begin).orElse("not a file of torch.save"));
         archive.root = archive.load();
         return archive;
     }
@@ -54,19 +55,23 @@ abstract class TorchArchive implements AutoCloseable {
         return bytes.length >= magic.length && Arrays.equals(bytes, 0, magic.length, magic, 0, magic.length);
     }
 
-    private static String whatElse(byte[] begin) {
-        if (begin.length > 262 && new String(begin, 257, 5, StandardCharsets.ISO_8859_1).equals("ustar"))
-            return "the tar format of PyTorch before 0.1.10 is not read;"
-                    + " load it with a PyTorch that still can and save it again";
-        return "not a file of torch.save";
-    }
-
     /** What the pickle says; tensors are {@link Unpickler.View}s. */
     Object root() {
         return root;
     }
 
+    /** Why nobody should load this file, if its pickle names what runs programs; else null. */
+    String dangerous() {
+        return dangerous;
+    }
+
     abstract Object load() throws IOException;
+
+    Object load(Unpickler unpickler) throws IOException {
+        Object loaded = unpickler.load();
+        if (dangerous == null) dangerous = unpickler.dangerous();
+        return loaded;
+    }
 
     /** Fills 1-D uint8 memory with a storage. */
     abstract void read(Unpickler.Storage storage, Tensor into) throws IOException;
@@ -120,7 +125,7 @@ abstract class TorchArchive implements AutoCloseable {
             byte[] pickle = directory.bytes(directory.entries().get(folder + "data.pkl"), MAX_PICKLE_BYTES);
             Unpickler unpickler =
                     new Unpickler(path.toString(), new ByteArrayInputStream(pickle), pickle.length, storages);
-            Object root = unpickler.load();
+            Object root = load(unpickler);
             for (Unpickler.Storage storage : storages.values()) {
                 ZipDirectory.Entry entry = directory.entries().get(entry(storage.key()));
                 if (entry == null) throw problem("storage " + storage.key() + " is not in the archive");
@@ -185,7 +190,7 @@ abstract class TorchArchive implements AutoCloseable {
                 Map<String, Unpickler.Storage> found = i == 3 ? storages : new HashMap<>();
                 Unpickler unpickler = new Unpickler(path.toString(), in, limit - position, found);
                 try {
-                    pickles[i] = unpickler.load();
+                    pickles[i] = load(unpickler);
                 } catch (FormatException e) {
                     throw i == 0 ? new FormatException(path, NOT_OURS, e) : e;
                 }
@@ -220,7 +225,6 @@ abstract class TorchArchive implements AutoCloseable {
                 at += storage.bytes();
             }
             if (seen.size() != storages.size()) throw problem("a storage is not in the list of storages");
-            if (at != channel.size()) throw problem((channel.size() - at) + " bytes follow the last storage");
         }
 
         @Override

@@ -20,13 +20,19 @@ import org.dit4j.io.TorchFile.TorchDevice;
 import org.dit4j.io.TorchFile.Tuple;
 
 /**
- * Runs the pickle programs that {@code torch.save} writes, and no other. No class is ever looked up: the few names that such a program
- * uses are cases of a switch here, everything else is refused by name. It touches no native memory; a tensor comes out as a
- * {@link View} of a {@link Storage} whose bytes are elsewhere in the file.
+ * Reads the pickle programs that {@code torch.save} writes. No class is ever looked up and nothing of Python's is called: the few names
+ * that make up weights are cases of a switch here, and what is made with any other name is {@link Made}, an inert note of that name and of
+ * what it was given. It touches no native memory; a tensor comes out as a {@link View} of a {@link Storage} whose bytes are elsewhere in
+ * the file. Time and memory are bounded by {@link #MAX_OPERATIONS}, {@link #MAX_OBJECTS} and {@link #MAX_WORK}, whatever the program says.
  */
 final class Unpickler {
     private static final int MAX_OPERATIONS = 10_000_000, MAX_OBJECTS = 2_000_000, MAX_TENSORS = 100_000;
-    private static final int MAX_DIMENSIONS = 64, MAX_INTEGER_BYTES = 1024;
+    private static final int MAX_DIMENSIONS = 64, MAX_INTEGER_BYTES = 1024, MAX_KEY_LENGTH = 10_000;
+    /** Items and bytes copied by calls, which a program can repeat on the same memoized arguments. */
+    private static final long MAX_WORK = 100_000_000;
+    /** Keys of several types are not ordered, so that many of one hash would be searched one by one. */
+    private static final int MAX_MIXED_KEYS = 256;
+
     private static final Object MARK = new Object();
 
     private final String name;
@@ -36,6 +42,8 @@ final class Unpickler {
 
     private long position;
     private int objects, tensors;
+    private long work, expandedBytes;
+    private String dangerous;
     private final List<Object> stack = new ArrayList<>();
     private final List<Integer> marks = new ArrayList<>();
     private final Map<Integer, Object> memo = new HashMap<>();
@@ -49,11 +57,57 @@ final class Unpickler {
     /** A tensor: elements of a storage. Everything is in elements, and within the storage. */
     record View(Storage storage, ScalarType dtype, long offset, List<Long> shape, List<Long> strides) {}
 
-    /** A name of Python's that is allowed. */
-    private record Global(String name) {}
+    /** A name of Python's that weights are made with. */
+    record Global(String name) {}
 
-    /** So that BUILD can tell it from a dict, which has no attributes. */
-    private static final class OrderedDict extends LinkedHashMap<Object, Object> {}
+    /** What BUILD can give attributes to, unlike a dict: a state dict's {@code _metadata}. */
+    static final class OrderedDict extends LinkedHashMap<Object, Object> {
+        private Object attributes;
+
+        /** A dict as a rule; null if there are none. */
+        Object attributes() {
+            return attributes;
+        }
+    }
+
+    /** What Python would have made of a name that is not known here, or that name itself. Equal to itself only, since it may hold itself. */
+    static final class Made {
+        private final String type;
+        private final List<Object> arguments;
+        private final Map<Object, Object> items = new LinkedHashMap<>();
+        private Object state;
+
+        Made(String type, List<Object> arguments) {
+            this.type = type;
+            this.arguments = arguments;
+        }
+
+        String type() {
+            return type;
+        }
+
+        /** What it was called with. */
+        List<Object> arguments() {
+            return arguments;
+        }
+
+        /** What it was given: arguments by number, then items, then attributes. */
+        Map<Object, Object> parts() {
+            Map<Object, Object> parts = new LinkedHashMap<>();
+            for (int i = 0; i < arguments.size(); i++) parts.put((long) i, arguments.get(i));
+            parts.putAll(items);
+            if (state instanceof Map<?, ?> attributes) parts.putAll(attributes);
+            else if (state instanceof Tuple tuple)
+                // attributes, and those in slots
+                for (int i = 0; i < tuple.items().size(); i++) {
+                    if (tuple.items().get(i) instanceof Map<?, ?> attributes) parts.putAll(attributes);
+                    else if (tuple.items().get(i) != null)
+                        parts.put("state." + i, tuple.items().get(i));
+                }
+            else if (state != null) parts.put("state", state);
+            return parts;
+        }
+    }
 
     /**
      * @param name the file, for messages
@@ -73,7 +127,12 @@ final class Unpickler {
         return position;
     }
 
-    /** Runs to STOP. Maps, Lists, Sets, {@link Tuple}, {@link Namespace}, {@link TorchDevice}, {@link View}, numbers and so on. */
+    /** The first name in the pickle by which Python would run a program; null if there is none. */
+    String dangerous() {
+        return dangerous;
+    }
+
+    /** Runs to STOP. {@link Made}, Maps, Lists, Sets, {@link Tuple}, {@link Namespace}, {@link TorchDevice}, {@link View}, numbers and so on. */
     Object load() throws IOException {
         require(unsigned8() == 0x80, "no pickle of protocol 2 or later");
         int protocol = unsigned8();
@@ -122,17 +181,12 @@ final class Unpickler {
             case 0x87 -> push(tuple(popLast(3)));
             case 't' -> push(tuple(popToMark()));
             case 0x91 -> push(addAll(new LinkedHashSet<>(), popToMark()));
-            case 'a' -> {
-                Object item = pop();
-                listOnTop().add(item);
-            }
-            case 'e' -> {
-                List<Object> items = popToMark();
-                listOnTop().addAll(items);
-            }
+            case 'a' -> append(popLast(1));
+            case 'e' -> append(popToMark());
             case 0x90 -> {
                 List<Object> items = popToMark();
-                addAll(setOnTop(), items);
+                if (top() instanceof Made made) append(made, items);
+                else addAll(setOnTop(), items);
             }
             case 's' -> {
                 List<Object> item = popLast(2);
@@ -160,12 +214,19 @@ final class Unpickler {
             }
             case 0x81 -> {
                 Object arguments = pop(), type = pop();
-                require(
-                        type instanceof Global global && global.name().equals("argparse.Namespace"),
-                        "a new object of what is no allowed class");
-                require(arguments instanceof Tuple tuple && tuple.items().isEmpty(), "a Namespace with arguments");
-                push(new Namespace(new LinkedHashMap<>()));
+                push(newObject(type, arguments, null));
             }
+            case 0x92 -> {
+                Object keywords = pop(), arguments = pop(), type = pop();
+                push(newObject(type, arguments, keywords));
+            }
+            case '0' -> { // Python takes back what it began of a tuple that holds itself
+                if (!stack.isEmpty() && stack.get(stack.size() - 1) == MARK) popToMark();
+                else pop();
+            }
+            case '1' -> popToMark();
+            case '2' -> push(top());
+            case 0x96 -> push(bytes(int64())); // a bytearray
             case 'b' -> {
                 Object state = pop();
                 build(state);
@@ -225,6 +286,16 @@ final class Unpickler {
         return new Tuple(items);
     }
 
+    private void append(List<Object> items) throws FormatException {
+        if (top() instanceof Made made) append(made, items);
+        else listOnTop().addAll(items);
+    }
+
+    /** To a list or set of a class that is not known. */
+    private static void append(Made made, List<Object> items) {
+        for (Object item : items) made.items.put("item." + made.items.size(), item);
+    }
+
     @SuppressWarnings("unchecked")
     private List<Object> listOnTop() throws FormatException {
         require(top() instanceof ArrayList, "an item is added to what is no list");
@@ -239,6 +310,7 @@ final class Unpickler {
 
     @SuppressWarnings("unchecked")
     private Map<Object, Object> mapOnTop() throws FormatException {
+        if (top() instanceof Made made) return made.items;
         require(top() instanceof LinkedHashMap, "an item is put into what is no dict");
         return (LinkedHashMap<Object, Object>) top();
     }
@@ -246,24 +318,43 @@ final class Unpickler {
     private void putAll(Map<Object, Object> map, List<?> keysAndValues) throws FormatException {
         require(keysAndValues.size() % 2 == 0, "a key without its value");
         for (int i = 0; i < keysAndValues.size(); i += 2)
-            map.put(hashable(keysAndValues.get(i)), keysAndValues.get(i + 1));
+            map.put(hashable(keysAndValues.get(i), map.keySet()), keysAndValues.get(i + 1));
     }
 
     private Set<Object> addAll(Set<Object> set, List<?> items) throws FormatException {
-        for (Object item : items) set.add(hashable(item));
+        for (Object item : items) set.add(hashable(item, set));
         return set;
     }
 
-    /** Only what cannot contain anything: the hash of a container that holds itself would not end. */
-    private Object hashable(Object key) throws FormatException {
-        require(
-                key == null
-                        || key instanceof String
-                        || key instanceof Long
-                        || key instanceof Boolean
-                        || key instanceof Double,
-                "a key that is no string, number or None");
+    /**
+     * What cannot contain anything is itself: the hash of a container that holds itself would not end. Anything else becomes a note that
+     * equals itself only.
+     */
+    private Object hashable(Object key, Set<Object> others) throws FormatException {
+        boolean plain = key == null
+                || key instanceof Long
+                || key instanceof Boolean
+                || key instanceof Double
+                || key instanceof BigInteger;
+        if (key instanceof String text)
+            require(text.length() <= MAX_KEY_LENGTH, "a key of " + text.length() + " characters");
+        else if (!plain) return key instanceof Made ? key : new Made(what(key), List.of());
+        if (others.size() >= MAX_MIXED_KEYS && key != null) {
+            Object first = others.iterator().next();
+            require(
+                    first != null && first.getClass() == key.getClass(),
+                    "more than " + MAX_MIXED_KEYS + " keys of several types in one place");
+        }
         return key;
+    }
+
+    /** A name for what has none. */
+    private static String what(Object value) {
+        if (value instanceof Global global) return global.name();
+        if (value instanceof Tuple) return "builtins.tuple";
+        if (value instanceof byte[]) return "builtins.bytes";
+        if (value instanceof ScalarType dtype) return "torch." + TorchDtypes.name(dtype);
+        return "builtins.object";
     }
 
     // ---- the allowed names
@@ -277,50 +368,106 @@ final class Unpickler {
         String qualified = module.equals("__builtin__") ? "builtins." + global : module + "." + global;
         return switch (qualified) {
             case "collections.OrderedDict",
+                    "collections.defaultdict",
                     "torch._utils._rebuild_tensor",
                     "torch._utils._rebuild_tensor_v2",
                     "torch._utils._rebuild_tensor_v3",
                     "torch._utils._rebuild_parameter",
                     "torch._utils._rebuild_parameter_with_state",
+                    "torch._tensor._rebuild_from_type_v2",
                     "torch.storage.UntypedStorage",
                     "torch.Size",
                     "torch.device",
                     "argparse.Namespace",
+                    "types.SimpleNamespace",
                     "builtins.set",
                     "builtins.frozenset",
                     "builtins.bytes",
+                    "builtins.bytearray",
                     "_codecs.encode" -> new Global(qualified);
-            default ->
-                throw problem("refused: the pickle wants Python to look up " + module + "." + global
-                        + "; only tensors, containers, numbers and strings are read");
+            default -> {
+                require(qualified.length() <= MAX_KEY_LENGTH, "a name of " + qualified.length() + " characters");
+                if (DangerousNames.runProgram(module, global)) dangerous(module + "." + global);
+                yield new Made(qualified, List.of());
+            }
         };
     }
 
-    private Object call(Object callable, Object arguments) throws FormatException {
-        require(callable instanceof Global, "a call of what is no allowed function");
-        require(arguments instanceof Tuple, "a call without arguments");
-        String function = ((Global) callable).name();
+    private void dangerous(String qualified) {
+        if (dangerous == null)
+            dangerous = "pickle, byte " + position + ": refused: the pickle wants Python to look up " + qualified
+                    + ", by which a file can run programs; nothing of it was run here";
+    }
+
+    private Object newObject(Object type, Object arguments, Object keywords) throws FormatException {
+        require(arguments instanceof Tuple, "a new object without arguments");
         List<Object> args = ((Tuple) arguments).items();
+        if (type instanceof Made made) {
+            Made object = new Made(made.type(), args);
+            if (keywords instanceof Map<?, ?> map) object.items.putAll(map);
+            return object;
+        }
+        require(
+                type instanceof Global global && global.name().equals("argparse.Namespace"),
+                "a new object of what is no allowed class");
+        require(args.isEmpty(), "a Namespace with arguments");
+        return new Namespace(new LinkedHashMap<>());
+    }
+
+    /** A note of what an unknown function or class was called with; of Python's own ways to make an object, of that object's class. */
+    private Made made(Made callable, List<Object> args) {
+        String type = callable.type();
+        boolean makes = type.matches("copy_?reg\\.(_reconstructor|__newobj__|__newobj_ex__)") && !args.isEmpty();
+        if (makes && args.get(0) instanceof Made made) return new Made(made.type(), args.subList(1, args.size()));
+        if (!type.equals("builtins.getattr")) return new Made(type, args);
+        // Python 3.11 writes a member of an enum so
+        boolean member = args.size() == 2 && args.get(0) instanceof Made && args.get(1) instanceof String;
+        if (!member) dangerous(type);
+        return member ? new Made(((Made) args.get(0)).type(), args.subList(1, 2)) : new Made(type, args);
+    }
+
+    private Object call(Object callable, Object arguments) throws FormatException {
+        require(callable instanceof Global || callable instanceof Made, "a call of what is no allowed function");
+        require(arguments instanceof Tuple, "a call without arguments");
+        List<Object> args = ((Tuple) arguments).items();
+        if (callable instanceof Made unknown) return made(unknown, args);
+        String function = ((Global) callable).name();
         return switch (function) {
             case "collections.OrderedDict" -> orderedDict(args);
+            case "collections.defaultdict" -> // what makes its missing values is of no consequence
+                orderedDict(args.isEmpty() ? args : args.subList(1, args.size()));
+            case "argparse.Namespace", "types.SimpleNamespace" -> {
+                require(args.isEmpty(), function + " with arguments");
+                yield new Namespace(new LinkedHashMap<>());
+            }
             case "torch._utils._rebuild_tensor" -> {
                 require(args.size() == 4, function + " with " + args.size() + " arguments");
                 yield view(args, null);
             }
             case "torch._utils._rebuild_tensor_v2" -> {
                 require(args.size() == 6 || args.size() == 7, function + " with " + args.size() + " arguments");
-                requireNoMetadata(args, 6);
-                yield view(args, null);
+                yield args.get(0) instanceof Made || hasMetadata(args, 6)
+                        ? new Made("torch.Tensor", args)
+                        : view(args, null);
             }
             case "torch._utils._rebuild_tensor_v3" -> {
                 require(args.size() == 7 || args.size() == 8, function + " with " + args.size() + " arguments");
+                if (args.get(6) instanceof Made || hasMetadata(args, 7)) yield new Made("torch.Tensor", args);
                 require(args.get(6) instanceof ScalarType, function + " without a dtype");
-                requireNoMetadata(args, 7);
                 yield view(args, (ScalarType) args.get(6));
             }
             case "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state" -> {
-                require(args.size() >= 3 && args.get(0) instanceof View, function + " without a tensor");
+                boolean tensor = args.size() >= 3 && (args.get(0) instanceof View || args.get(0) instanceof Made);
+                require(tensor, function + " without a tensor");
                 yield args.get(0);
+            }
+            case "torch._tensor._rebuild_from_type_v2" -> {
+                // a tensor with attributes, or of a class of its own, whose arithmetic is not known
+                boolean plain = args.size() == 4
+                        && args.get(0) instanceof Global
+                        && args.get(1) instanceof Made type
+                        && type.type().matches("torch\\.(Tensor|nn\\.parameter\\.Parameter)");
+                yield plain ? call(args.get(0), args.get(2)) : new Made("torch.Tensor", args);
             }
             case "torch.Size" -> {
                 require(args.size() == 1 && args.get(0) instanceof Tuple, function + " without a tuple");
@@ -329,16 +476,19 @@ final class Unpickler {
             case "torch.device" -> device(args);
             case "builtins.set", "builtins.frozenset" -> {
                 require(args.size() == 1 && args.get(0) instanceof ArrayList, function + " without a list");
+                work(30L * ((ArrayList<?>) args.get(0)).size());
                 yield addAll(new LinkedHashSet<>(), (ArrayList<?>) args.get(0));
             }
-            case "builtins.bytes" -> {
-                require(args.isEmpty(), function + " with arguments");
-                yield new byte[0];
+            case "builtins.bytes", "builtins.bytearray" -> {
+                boolean copy = args.size() == 1 && args.get(0) instanceof byte[];
+                require(args.isEmpty() || copy, function + " with arguments");
+                yield copy ? args.get(0) : new byte[0];
             }
             case "_codecs.encode" -> {
                 require(
                         args.size() == 2 && args.get(0) instanceof String && "latin1".equals(args.get(1)),
                         function + " of something else than text to latin1");
+                work(((String) args.get(0)).length());
                 yield ((String) args.get(0)).getBytes(StandardCharsets.ISO_8859_1);
             }
             default -> throw problem(function + " is called");
@@ -350,6 +500,7 @@ final class Unpickler {
         if (args.isEmpty()) return map;
         // Python 2 pickled the items as a list of pairs
         require(args.size() == 1 && args.get(0) instanceof ArrayList, "an OrderedDict of something else than pairs");
+        work(30L * ((ArrayList<?>) args.get(0)).size());
         for (Object pair : (ArrayList<?>) args.get(0)) {
             List<?> items =
                     pair instanceof Tuple tuple ? tuple.items() : pair instanceof ArrayList<?> list ? list : List.of();
@@ -361,9 +512,13 @@ final class Unpickler {
 
     private void build(Object state) throws FormatException {
         Object target = top();
+        if (target instanceof Made made) {
+            made.state = state;
+            return;
+        }
         require(target instanceof OrderedDict || target instanceof Namespace, "attributes for what has none");
         require(state instanceof Map, "attributes that are no dict");
-        // an OrderedDict's only attribute is a state dict's _metadata, versions of layers that no reader needs
+        if (target instanceof OrderedDict dict) dict.attributes = state;
         if (target instanceof Namespace namespace)
             for (Map.Entry<?, ?> field : ((Map<?, ?>) state).entrySet()) {
                 require(field.getKey() instanceof String, "an attribute without a name");
@@ -380,17 +535,19 @@ final class Unpickler {
 
     // ---- storages and tensors
 
-    private TypedStorage storage(Object id) throws FormatException {
+    /** A storage; of a dtype that is not known here, a note of it. */
+    private Object storage(Object id) throws FormatException {
         List<Object> parts = id instanceof Tuple tuple ? tuple.items() : List.of();
         require(
                 parts.size() >= 5
                         && parts.size() <= 6
                         && "storage".equals(parts.get(0))
-                        && parts.get(1) instanceof Global
+                        && (parts.get(1) instanceof Global || parts.get(1) instanceof Made)
                         && parts.get(2) instanceof String
                         && parts.get(3) instanceof String
                         && parts.get(4) instanceof Long,
                 "a persistent id that is no storage");
+        if (parts.get(1) instanceof Made unknown) return new Made(unknown.type(), parts.subList(2, 5));
         String type = ((Global) parts.get(1)).name();
         boolean untyped = type.equals("torch.storage.UntypedStorage");
         ScalarType dtype = TorchDtypes.ofStorage(type.substring(type.lastIndexOf('.') + 1));
@@ -415,12 +572,11 @@ final class Unpickler {
         return new TypedStorage(shared, dtype, part.get(0), part.get(1));
     }
 
-    private void requireNoMetadata(List<Object> args, int index) throws FormatException {
-        require(
-                args.size() <= index
-                        || args.get(index) == null
-                        || args.get(index) instanceof Map<?, ?> map && map.isEmpty(),
-                "a lazily conjugated or negated tensor; save it after resolve_conj() or resolve_neg()");
+    /** Whether it is to be conjugated or negated once somebody looks at it. */
+    private static boolean hasMetadata(List<Object> args, int index) {
+        return args.size() > index
+                && args.get(index) != null
+                && !(args.get(index) instanceof Map<?, ?> map && map.isEmpty());
     }
 
     private View view(List<Object> args, ScalarType given) throws FormatException {
@@ -453,8 +609,10 @@ final class Unpickler {
             }
             require(elements == 0 || last < available, outside); // an empty one touches nothing
             // few bytes repeated by zero strides cost nothing here, but everything when somebody copies the tensor
+            if (elements > available)
+                expandedBytes = Math.addExact(expandedBytes, Math.multiplyExact(elements, (long) bytes));
             require(
-                    elements <= available || Math.multiplyExact(elements, bytes) <= 1L << 30,
+                    expandedBytes <= 1L << 30,
                     "a tensor of shape " + shape + " made of only " + available + " elements");
         } catch (ArithmeticException e) {
             throw problem(outside);
@@ -536,6 +694,11 @@ final class Unpickler {
             line.append((char) c);
         }
         return line.toString();
+    }
+
+    private void work(long items) throws FormatException {
+        work += items;
+        require(work <= MAX_WORK, "a pickle that copies more than " + MAX_WORK + " items");
     }
 
     private void require(boolean condition, String problem) throws FormatException {

@@ -37,10 +37,13 @@ final class ZipDirectory {
     private static final long BOMB_BYTES = 1L << 30;
 
     private static final int BOMB_RATIO = 100;
+    /** Places that look like the end record, before a file is given up. */
+    private static final int MAX_TRIES = 100;
 
     private final String name;
     private final FileChannel channel;
     private final Map<String, Entry> entries = new LinkedHashMap<>();
+    private boolean hasChecksums;
 
     /** A file of the archive; {@code begin} is where its data are. */
     record Entry(String name, boolean deflated, int crc, long packedSize, long size, long begin) {}
@@ -74,6 +77,8 @@ final class ZipDirectory {
         List<Record> records = new ArrayList<>();
         for (long i = 0; i < place[2]; i++) records.add(readRecord(bytes));
         require(!bytes.hasRemaining(), "the zip directory is longer than its entries");
+        // PyTorch can be told to take no checksums, and then writes 0 for each
+        hasChecksums = records.stream().anyMatch(record -> record.crc() != 0);
         records.sort(Comparator.comparingLong(Record::header));
         Map<String, Entry> byName = new LinkedHashMap<>();
         long free = 0, packed = 0, unpacked = 0;
@@ -91,34 +96,54 @@ final class ZipDirectory {
         entries.putAll(byName);
     }
 
-    /** Begin, end and number of entries of the central directory. */
+    /**
+     * Begin, end and number of entries of the central directory. Its end record is looked for from the end of the file, where a comment or bytes
+     * that do not belong to the archive may follow it; PyTorch reads those too.
+     */
     private long[] findDirectory() throws IOException {
         long size = channel.size();
         int tail = (int) Math.min(size, END_BYTES + 65_535);
         ByteBuffer bytes = buffer(size - tail, tail);
-        for (int at = tail - END_BYTES; at >= 0; at--) {
-            if (bytes.getInt(at) != END || unsigned16(bytes, at + 20) != tail - at - END_BYTES) continue;
-            long count = unsigned16(bytes, at + 10),
-                    directorySize = unsigned32(bytes, at + 12),
-                    begin = unsigned32(bytes, at + 16),
-                    end = size - tail + at;
-            require(
-                    unsigned16(bytes, at + 4) == 0 && unsigned16(bytes, at + 8) == count,
-                    "a zip archive in several parts");
-            // PyTorch writes a ZIP64 directory even where 32 bits are enough
-            if (begin + directorySize != end) {
-                long[] place = findDirectory64(end);
-                require(
-                        (count == 0xffff || count == place[2])
-                                && (begin == MAX_32 || begin == place[0])
-                                && (directorySize == MAX_32 || directorySize == place[1] - place[0]),
-                        "the zip directory is not where the archive says");
-                return place;
+        FormatException first = null;
+        int tries = 0;
+        for (int at = tail - END_BYTES; at >= 0 && tries < MAX_TRIES; at--) {
+            if (bytes.getInt(at) != END) continue;
+            tries++;
+            try {
+                return directory(bytes, at, size - tail + at);
+            } catch (FormatException e) { // those four bytes may be in what follows
+                if (first == null) first = e;
             }
-            return new long[] {begin, end, count};
         }
-        throw new FormatException(
-                name, "the end of the zip archive is missing; the file is cut short or no zip archive");
+        if (first != null) throw first;
+        throw new FormatException(name, whatElse(size));
+    }
+
+    private String whatElse(long size) throws IOException {
+        byte[] begin = buffer(0, (int) Math.min(size, FileKind.LENGTH)).array();
+        if (begin.length >= 4
+                && ByteBuffer.wrap(begin).order(ByteOrder.LITTLE_ENDIAN).getInt(0) == LOCAL)
+            return "cut short: it begins as a zip archive, but of its " + size
+                    + " bytes the last are not the end of one; fetch or copy the file again";
+        return FileKind.of(begin).orElse("the end of the zip archive is missing; the file is no zip archive");
+    }
+
+    private long[] directory(ByteBuffer bytes, int at, long end) throws IOException {
+        long count = unsigned16(bytes, at + 10),
+                directorySize = unsigned32(bytes, at + 12),
+                begin = unsigned32(bytes, at + 16);
+        require(unsigned16(bytes, at + 4) == 0 && unsigned16(bytes, at + 8) == count, "a zip archive in several parts");
+        // PyTorch writes a ZIP64 directory even where 32 bits are enough
+        if (begin + directorySize != end) {
+            long[] place = findDirectory64(end);
+            require(
+                    (count == 0xffff || count == place[2])
+                            && (begin == MAX_32 || begin == place[0])
+                            && (directorySize == MAX_32 || directorySize == place[1] - place[0]),
+                    "the zip directory is not where the archive says");
+            return place;
+        }
+        return new long[] {begin, end, count};
     }
 
     private long[] findDirectory64(long end32) throws IOException {
@@ -261,7 +286,7 @@ final class ZipDirectory {
     }
 
     private void checkCrc(Entry entry, CRC32 crc) throws FormatException {
-        if ((int) crc.getValue() != entry.crc())
+        if (hasChecksums && (int) crc.getValue() != entry.crc())
             throw new FormatException(name, entry.name() + " is damaged: its checksum is wrong");
     }
 

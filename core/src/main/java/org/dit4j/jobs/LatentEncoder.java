@@ -93,7 +93,7 @@ public final class LatentEncoder implements ShardJob {
      * @throws IllegalArgumentException if {@code latents} were made by another encoder or are scaled in another way, saying what differs
      */
     public static void requireMadeBy(LatentCodec codec, LatentsHeader latents) {
-        LatentSpace.of(latents.encoderDigest(), latents.scale(), latents.shift())
+        LatentSpace.of(latents.encoderDigest(), latents.scale(), latents.shift(), latents.probe())
                 .requireThatOf(codec, "the latents were made by", ", or encode the pictures again");
         if (codec.channels() != latents.channels()
                 || latents.height() * codec.downsampling() != latents.imageHeight()
@@ -125,7 +125,8 @@ public final class LatentEncoder implements ShardJob {
                 pictures.height() / codec.downsampling(),
                 pictures.width() / codec.downsampling(),
                 hasVariance,
-                pictures.classNames());
+                pictures.classNames(),
+                codec.probe());
     }
 
     private static String labelDigest(Dataset pictures) {

@@ -144,8 +144,8 @@ public final class InitialState {
         if (old.inputHeight() != wanted.inputHeight() || old.inputWidth() != wanted.inputWidth())
             notes.add("input of " + wanted.inputHeight() + "×" + wanted.inputWidth() + " here, " + old.inputHeight()
                     + "×" + old.inputWidth() + " in the file: positions interpolated");
-        Optional<LatentSpace> here = data.latents().map(header -> LatentSpace.of(header.encoderDigest(), header.scale(), header.shift()));
-        if (here.isPresent() && given.latents().isPresent() && !here.equals(given.latents()))
+        Optional<LatentSpace> here = data.latents().map(header -> LatentSpace.of(header.encoderDigest(), header.scale(), header.shift(), header.probe()));
+        if (here.isPresent() && given.latents().isPresent() && !here.get().isLike(given.latents().get()))
             notes.add(
                     "the data are latents of another autoencoder, or scaled otherwise, than those that the weights know");
         noteDiffusion(notes, config, given);

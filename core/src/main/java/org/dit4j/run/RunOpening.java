@@ -178,7 +178,8 @@ final class RunOpening {
                         "")
                 .withLatents(
                         dataset.latents()
-                                .map(header -> LatentSpace.of(header.encoderDigest(), header.scale(), header.shift())),
+                                .map(header -> LatentSpace.of(
+                                        header.encoderDigest(), header.scale(), header.shift(), header.probe())),
                         dataset.linearRgb().map(coefficients -> new LinearRgb(dataset.channels(), coefficients)));
     }
 }

@@ -176,6 +176,22 @@ public record AutoencoderKlConfig(
         return json;
     }
 
+    /** The same with latents that are scaled otherwise. */
+    public AutoencoderKlConfig withScaling(LatentScaling other) {
+        return new AutoencoderKlConfig(
+                inChannels,
+                outChannels,
+                latentChannels,
+                blockOutChannels,
+                layersPerBlock,
+                normNumGroups,
+                sampleSize,
+                midBlockAttention,
+                quantConv,
+                postQuantConv,
+                other);
+    }
+
     /**
      * What the shapes of the weights alone tell; they do not tell the GroupNorm's groups, the scaling and the sample size, which are those
      * of this configuration.

@@ -1,5 +1,6 @@
 package org.dit4j.vae;
 
+import java.util.List;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -38,6 +39,14 @@ public interface LatentCodec extends AutoCloseable {
      * every file format and precision the codec was read from or runs in.
      */
     String encoderDigest();
+
+    /**
+     * What the encoder makes of a fixed picture, in a few numbers: two codecs with about the same ones give the same latents, although the
+     * weights of one were rounded and {@link #encoderDigest} differs.
+     */
+    default List<Double> probe() {
+        return LatentProbe.of(this);
+    }
 
     /** Moves the weights, and computes in this type: float32, or bfloat16. */
     void to(Device device, ScalarType dtype);

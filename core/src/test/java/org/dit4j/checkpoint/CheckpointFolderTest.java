@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -37,6 +38,7 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CheckpointFolderTest {
     private static final Retention TWO = new Retention(2, 0);
@@ -94,6 +96,33 @@ class CheckpointFolderTest {
             Map<String, Tensor> read = Safetensors.read(checkpoint.resolve(part.getKey()));
             part.getValue().tensors().forEach((name, tensor) -> assertTrue(torch.equal(tensor, read.get(name)), name));
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "{\"step\": 9223372036854775807}",
+                "{\"step\": -1}",
+                "{\"step\": 1e300}",
+                "{\"step\": 3}",
+                "{\"step\": \"2\"}",
+                "{\"step\": 2, \"trainedImages\": 9223372036854775000}",
+                "{\"step\": 2, \"trainedImages\": 9007199254740992}",
+                "{\"step\": 2, \"trainedImages\": -5}",
+                "{\"step\": 2, \"metricsBytes\": -1}",
+                "{\"step\": 2, \"skippedInARow\": 1e18}",
+                "[]",
+                "not JSON"
+            })
+    void aStateWithImpossibleCountsIsADamagedCheckpointAndTheNextOlderOneIsTaken(String crafted) throws IOException {
+        Path older = save(Disk.REAL, folder(), 1, new Retention(3, 0));
+        // its manifest is right: whoever crafted it wrote that too
+        Path newer = new CheckpointWriter(Disk.REAL, folder())
+                .save(2, parts(2), crafted.getBytes(StandardCharsets.UTF_8), new Retention(3, 0));
+        assertThrows(FormatException.class, () -> CheckpointFolder.state(newer));
+        List<String> skipped = new ArrayList<>();
+        assertEquals(Optional.of(older), CheckpointFolder.newestWhole(folder(), skipped::add));
+        assertTrue(skipped.get(0).startsWith(newer.resolve("state.json") + ": "), skipped::toString);
     }
 
     @Test
@@ -157,7 +186,8 @@ class CheckpointFolderTest {
         assertEquals(
                 List.of(file + ": block 0 (from byte 0 on) is damaged", file + ": tensor step is damaged"),
                 CheckpointFolder.verify(newer));
-        assertEquals(Optional.of(newer), CheckpointFolder.latest(folder()), "its size is right, its content is not read");
+        assertEquals(
+                Optional.of(newer), CheckpointFolder.latest(folder()), "its size is right, its content is not read");
         Files.write(file, Arrays.copyOf(bytes, bytes.length - 1));
         assertEquals(Optional.of(older), CheckpointFolder.latest(folder()));
         Files.delete(file);
@@ -217,7 +247,8 @@ class CheckpointFolderTest {
     void filesOfSeveralBlocksHaveADigestForEach() throws IOException {
         Map<String, CheckpointPart> parts = parts(1);
         float[] large = new float[700_000];
-        parts.put(CheckpointFolder.MODEL, new CheckpointPart(Map.of("large", Tensors.of(large, large.length)), Map.of()));
+        parts.put(
+                CheckpointFolder.MODEL, new CheckpointPart(Map.of("large", Tensors.of(large, large.length)), Map.of()));
         Path checkpoint = CheckpointFolder.save(folder(), 1, parts, Map.of(), TWO);
         assertEquals(List.of(), CheckpointFolder.verify(checkpoint));
         Path file = checkpoint.resolve(CheckpointFolder.MODEL);

@@ -17,8 +17,10 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.NativeObjects;
 import org.dit4j.RecipeWeights;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.io.ShardIndex;
@@ -104,6 +106,262 @@ class CheckpointsTest {
                 () -> Checkpoints.open(folder.resolve("b.pt"), FOUR_HEADS));
     }
 
+    /** Where people's files have the weights; {@code *} stands for those wanted, {@code -} for others of the same shapes. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            nullValues = "none",
+            value = {
+                "model.* | ",
+                "net.* | ",
+                "model.diffusion_model.* | ",
+                "state_dict/net.* | ",
+                "module/* | ",
+                "checkpoint/state/module._orig_mod.* | ",
+                "model/-, model_ema/* | EMA, at model_ema",
+                "state_dict/-, state_dict_ema/* | EMA, at state_dict_ema",
+                "model/-, ema_state_dict/* | EMA, at ema_state_dict",
+                "params/-, params_ema/* | EMA, at params_ema",
+                "online_model.-, ema_model.* | EMA, at ema_model",
+                "model/-, ema/online_model.-, ema/ema_model.* | EMA, at ema.ema_model",
+                "state_dict/model.-, state_dict/ema.* | EMA, at state_dict.ema",
+                "model/-, other_ema/nothing, model_best/- , ema/* | EMA"
+            })
+    void theWeightsAreFoundWhereverTheyStandAndAveragedOnesPreferred(String places, String origin) throws IOException {
+        Path file = folder.resolve("layout.pt");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> wanted = StateDict.of(network), others = new LinkedHashMap<>();
+            wanted.forEach((name, tensor) -> others.put(name, tensor.mul(new Scalar(2))));
+            Map<String, Object> root = new LinkedHashMap<>(Map.of("epoch", 3L, "step", torch.ones(1)));
+            for (String place : places.split(" *, *")) {
+                Map<String, Object> at = root;
+                String[] keys = place.split("/");
+                for (int i = 0; i < keys.length - 1; i++) at = below(at, keys[i]);
+                String prefix = keys[keys.length - 1].replaceFirst("[*-]$", "");
+                Map<String, Object> target = at;
+                if (place.endsWith("*")) wanted.forEach((name, tensor) -> target.put(prefix + name, tensor));
+                if (place.endsWith("-")) others.forEach((name, tensor) -> target.put(prefix + name, tensor));
+            }
+            TorchFile.write(file, root);
+        }
+        DiTWeights opened = Checkpoints.open(file, FOUR_HEADS);
+        assertSame(opened);
+        assertEquals(origin == null ? "" : origin, opened.description().weights());
+    }
+
+    @SuppressWarnings("unchecked")
+    private static Map<String, Object> below(Map<String, Object> map, String key) {
+        return (Map<String, Object>) map.computeIfAbsent(key, k -> new LinkedHashMap<String, Object>());
+    }
+
+    @Test
+    void ofSeveralSetsThatNothingTellsApartOneMustBeChosen() throws IOException {
+        Path pt = folder.resolve("several.pt"), safetensors = folder.resolve("several.safetensors");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> wanted = StateDict.of(network), others = new LinkedHashMap<>();
+            Map<String, Tensor> flat = new LinkedHashMap<>();
+            wanted.forEach((name, tensor) -> others.put(name, tensor.mul(new Scalar(2))));
+            TorchFile.write(pt, Map.of("ema_0.999", others, "ema_0.9999", wanted, "model", others));
+            others.forEach((name, tensor) -> flat.put("ema_0.999." + name, tensor));
+            wanted.forEach((name, tensor) -> flat.put("ema_0.9999." + name, tensor));
+            others.forEach((name, tensor) -> flat.put("model." + name, tensor));
+            Safetensors.write(safetensors, flat, Map.of());
+        }
+        for (Path file : List.of(pt, safetensors)) {
+            assertRefused("ema_0.9999 (averaged)", FormatException.class, () -> Checkpoints.open(file, FOUR_HEADS));
+            assertRefused("--weights-at", FormatException.class, () -> Checkpoints.open(file, FOUR_HEADS));
+            assertSame(Checkpoints.open(file, FOUR_HEADS.withPlace("ema_0.9999")));
+            assertRefused(
+                    "has no weights of a DiT at \"ema\"",
+                    FormatException.class,
+                    () -> Checkpoints.open(file, FOUR_HEADS.withPlace("ema")));
+            assertEquals(
+                    "",
+                    Checkpoints.open(file, FOUR_HEADS.withWeights(Weights.MODEL))
+                            .description()
+                            .weights());
+            Inspection inspection = Inspection.of(file, FOUR_HEADS);
+            assertEquals(3, inspection.sets().size());
+            assertTrue(inspection.guess().startsWith("not opened: "), inspection.guess());
+        }
+    }
+
+    @Test
+    void tensorsBesideTheWeightsAreNamedAndIgnoredButUnknownOnesAmongThemRefused() throws IOException {
+        Path file = folder.resolve("repa.pt"), other = folder.resolve("qk.pt");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = StateDict.of(network);
+            tensors.put("projectors.0.weight", torch.ones(1));
+            TorchFile.write(file, Map.of("ema", tensors));
+            tensors.put("blocks.0.attn.q_norm.weight", torch.ones(8));
+            TorchFile.write(other, Map.of("ema", tensors));
+        }
+        DiTWeights opened = Checkpoints.open(file, FOUR_HEADS);
+        assertSame(opened);
+        assertTrue(opened.notes().get(0).contains("ignored: ema.projectors.0.weight"), opened.notes()::toString);
+        assertRefused(
+                "unexpected blocks.0.attn.q_norm.weight",
+                FormatException.class,
+                () -> Checkpoints.open(other, FOUR_HEADS));
+    }
+
+    @Test
+    void anAverageWithoutTheFixedPositionsTakesThoseOfTheModel() throws IOException {
+        Path file = folder.resolve("nopos.pt");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> averaged = StateDict.of(network), trained = StateDict.of(network);
+            averaged.remove("pos_embed");
+            trained.replaceAll((name, tensor) -> name.equals("pos_embed") ? tensor : tensor.mul(new Scalar(2)));
+            TorchFile.write(file, Map.of("model", trained, "ema", averaged));
+        }
+        assertSame(Checkpoints.open(file, FOUR_HEADS));
+    }
+
+    /** A file with a script's flags beside its weights. */
+    private Path withFlags(String place, Map<String, Object> flags) throws IOException {
+        Path file = folder.resolve("flags.pt");
+        try (TensorScope scope = new TensorScope()) {
+            TorchFile.write(file, Map.of("ema", StateDict.of(network), place, flags));
+        }
+        return file;
+    }
+
+    @Test
+    void whatTheScriptSaysOfItsModelIsObeyed() throws IOException {
+        // the label table has four rows
+        Map<String, Object> all = Map.of("num_classes", 4L, "num_heads", 4L, "noise_schedule", "squaredcos_cap_v2");
+        DiTCheckpoint.Description obeyed = open(withFlags("args", all)).description();
+        assertEquals(4, obeyed.model().numClasses());
+        assertTrue(!obeyed.model().hasNullLabel());
+        assertEquals(
+                "squaredcos_cap_v2 1000 noise learned_range", obeyed.diffusion().text());
+        DiTConfig three = open(withFlags(
+                        "hyper_parameters", Map.of("model", Map.of("num_classes", 3L, "num_heads", 4L))))
+                .description()
+                .model();
+        assertEquals(SMALL, three);
+        DiTConfig dropped = Checkpoints.open(withFlags("args", Map.of("class_dropout_prob", 0L)), FOUR_HEADS)
+                .description()
+                .model();
+        assertEquals(SMALL.withClasses(4, 0), dropped);
+        DiTConfig rarely = Checkpoints.open(
+                        withFlags("config", Map.of("num_classes", 3L, "class_dropout_prob", 0.25)), FOUR_HEADS)
+                .description()
+                .model();
+        assertEquals(SMALL.withClasses(3, 0.25), rarely);
+        assertEquals(
+                "linear 500 x0 learned_range",
+                Checkpoints.open(withFlags("args", Map.of("predict_xstart", true, "diffusion_steps", 500L)), FOUR_HEADS)
+                        .description()
+                        .diffusion()
+                        .text());
+    }
+
+    @Test
+    void whatNothingSaysOfTheNullLabelIsGuessedInOneLineAndAFlagDecides() throws IOException {
+        Path file = withFlags("args", Map.of("lr", 1e-4));
+        DiTWeights guessed = Checkpoints.open(file, FOUR_HEADS);
+        assertEquals(SMALL, guessed.description().model());
+        assertTrue(guessed.notes().get(0).contains("--no-null-label"), guessed.notes()::toString);
+        DiTWeights told = Checkpoints.open(file, FOUR_HEADS.withoutNullLabel());
+        assertEquals(SMALL.withClasses(4, 0), told.description().model());
+        assertEquals(List.of(), told.notes());
+        Path says = withFlags("args", Map.of("num_classes", 3L));
+        assertRefused(
+                "has a null label", FormatException.class, () -> Checkpoints.open(says, FOUR_HEADS.withoutNullLabel()));
+        Path wrong = withFlags("args", Map.of("num_classes", 7L));
+        assertTrue(Checkpoints.open(wrong, FOUR_HEADS).notes().get(0).contains("7 classes"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "path_type, Linear, flow matching",
+        "prediction, velocity, not a prediction of the noise",
+        "model, SiT-XL/2, flow matching",
+        "use_rope, true, rotary",
+        "beta_schedule, scaled_linear, no noise schedule that is known"
+    })
+    void aFileForAnotherKindOfSamplingIsRefusedWithTheReason(String flag, String value, String reason)
+            throws IOException {
+        Object parsed = value.equals("true") ? (Object) true : value;
+        Path file = withFlags("args", Map.of(flag, parsed, "num_heads", 4L));
+        assertRefused(reason, FormatException.class, () -> open(file));
+        assertRefused("args." + flag, FormatException.class, () -> open(file));
+    }
+
+    @Test
+    void aStateDictThatWeWroteSaysAllThatItsModelIs() throws IOException {
+        DiT rare = SMALL.withClasses(3, 0).network();
+        Path pt = folder.resolve("said.pt");
+        OfficialCheckpoint.write(
+                pt,
+                DiTWeights.of(
+                        rare,
+                        List.of("a", "b", "c"),
+                        DiffusionConfig.ofText("squaredcos_cap_v2 500 x0 learned_range"),
+                        "by hand"));
+        DiTWeights read = open(pt);
+        assertEquals(rare.config(), read.description().model());
+        assertEquals(List.of("a", "b", "c"), read.description().classNames());
+        assertEquals(
+                "squaredcos_cap_v2 500 x0 learned_range",
+                read.description().diffusion().text());
+        assertEquals("by hand", read.description().weights());
+        rare.close();
+    }
+
+    @Test
+    void aWeightThatIsNoNumberIsNamedWhereTheFileIsOpened() throws IOException {
+        for (double strange : new double[] {Double.NaN, Double.POSITIVE_INFINITY})
+            for (String name : List.of("n.pt", "n.safetensors")) {
+                Path file = folder.resolve(name);
+                try (TensorScope scope = new TensorScope()) {
+                    Map<String, Tensor> tensors = StateDict.of(network);
+                    tensors.replaceAll((key, tensor) -> tensor.to(ScalarType.Half));
+                    Tensor broken = tensors.get("blocks.1.mlp.fc1.weight").clone();
+                    broken.view(-1).narrow(0, 5, 2).fill_(new Scalar(strange));
+                    tensors.put("blocks.1.mlp.fc1.weight", broken);
+                    if (name.endsWith(".pt")) TorchFile.write(file, tensors);
+                    else Safetensors.write(file, tensors, Map.of());
+                }
+                DiTWeights opened = Checkpoints.open(file, FOUR_HEADS);
+                assertRefused(
+                        name + ": blocks.1.mlp.fc1.weight has 2 NaN or infinite numbers",
+                        FormatException.class,
+                        opened::open);
+                assertRefused("float16", FormatException.class, opened::open);
+            }
+    }
+
+    @Test
+    void largeButFiniteWeightsAreTaken() throws IOException {
+        Path file = folder.resolve("large.safetensors");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = StateDict.of(network);
+            tensors.replaceAll(
+                    (key, tensor) -> torch.ones(tensor.shape()).mul(new Scalar(3e38))); // their sum overflows
+            Safetensors.write(file, tensors, Map.of());
+            assertEquals(
+                    3e38f,
+                    Checkpoints.open(file, FOUR_HEADS)
+                            .read()
+                            .get("pos_embed")
+                            .max()
+                            .item_float());
+        }
+    }
+
+    @Test
+    void theOldFormatIsKnownByItsFirstBytesInEveryProtocol() throws IOException {
+        Path file = folder.resolve("legacy");
+        for (int[] begin : new int[][] {{2, 0x8a, 10}, {3, 0x8a, 10}, {4, 0x95, 13}, {5, 0x95, 13}}) {
+            Files.write(file, new byte[] {(byte) 0x80, (byte) begin[0], (byte) begin[1], (byte) begin[2], 0});
+            assertTrue(TensorFile.isTorch(file));
+        }
+        Files.write(file, new byte[] {(byte) 0x80, 4, (byte) 0x95, 0, 0}); // a safetensors header of 9.7 MB
+        assertTrue(!TensorFile.isTorch(file));
+    }
+
     @Test
     void aRunFolderMeansItsNewestAveragedWeights() throws IOException {
         Path run = folder.resolve("000-run"), checkpoints = run.resolve("checkpoints");
@@ -160,7 +418,7 @@ class CheckpointsTest {
         }
         assertRefused("one tensor", FormatException.class, () -> open(folder.resolve("one.pt")));
         assertRefused("a list", FormatException.class, () -> open(folder.resolve("list.pt")));
-        assertRefused("not a tensor", FormatException.class, () -> open(folder.resolve("mixed.pt")));
+        assertRefused("no DiT", FormatException.class, () -> open(folder.resolve("mixed.pt")));
         assertRefused("no DiT", FormatException.class, () -> open(folder.resolve("resnet.pt")));
         Files.write(folder.resolve("short"), new byte[] {1, 2});
         assertThrows(FormatException.class, () -> open(folder.resolve("short")));

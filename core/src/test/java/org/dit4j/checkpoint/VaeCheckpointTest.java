@@ -12,7 +12,9 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -125,6 +127,40 @@ class VaeCheckpointTest {
                 LatentScaling.STABLE_DIFFUSION,
                 ((AutoencoderKl) opened).config().scaling());
         assertSame(opened);
+    }
+
+    @Test
+    void aSingleFileOfOtherChannelsAsksForItsScale() throws IOException {
+        AutoencoderKl sixteen = new AutoencoderKlConfig(
+                        3, 3, 16, List.of(32, 64), 1, 32, 64, true, false, false, LatentScaling.STABLE_DIFFUSION)
+                .network();
+        Path file = folder.resolve("sixteen.safetensors");
+        try (TensorScope scope = new TensorScope()) {
+            Safetensors.write(file, StateDict.of(sixteen), Map.of());
+        }
+        sixteen.close();
+        assertRefused("latents of 16 channels are scaled", FormatException.class, () -> VaeCheckpoint.open(file));
+        LatentScaling given = new LatentScaling(0.3611, 0.1159);
+        LatentCodec opened = VaeCheckpoint.open(file, Optional.of(given));
+        assertEquals(given, opened.scaling());
+        opened.close();
+        VaeCheckpoint.write(folder.resolve("vae"), codec);
+        assertTrue(assertThrows(
+                        IllegalArgumentException.class,
+                        () -> VaeCheckpoint.open(folder.resolve("vae"), Optional.of(given)))
+                .getMessage()
+                .contains("give no scale"));
+    }
+
+    @Test
+    void anAutoencoderWithWeightsThatAreNoNumbersIsRefusedByName() throws IOException {
+        VaeCheckpoint.write(folder, codec);
+        write(folder.resolve(WEIGHTS), state -> {
+            Map<String, Tensor> broken = new LinkedHashMap<>(state);
+            broken.put("decoder.conv_in.bias", state.get("decoder.conv_in.bias").mul(new Scalar(Double.NaN)));
+            return broken;
+        });
+        assertRefused("decoder.conv_in.bias has", FormatException.class, () -> VaeCheckpoint.open(folder));
     }
 
     /** Current → latent-diffusion, the other way round than the code under test goes. */

@@ -252,8 +252,9 @@ class SafetensorsTest {
                 "1 | {'a':{'dtype':'U8','shape':1,'data_offsets':[0,1]}} | not an array",
                 "1 | {'a':{'dtype':'U8','shape':[1],'data_offsets':[0,1,1]}} | more than 2",
                 "1 | {'a':{'dtype':'U8','shape':[1],'data_offsets':[1]}} | two are needed",
-                "1 | {'a':{'dtype':'U9','shape':[1],'data_offsets':[0,1]}} | unknown dtype \"U9\"",
-                "1 | {'a':{'dtype':'F4','shape':[2],'data_offsets':[0,1]}} | unknown dtype \"F4\"",
+                "1 | {'a':{'dtype':'u9','shape':[1],'data_offsets':[0,1]}} | unknown dtype \"u9\"",
+                "1 | {'a':{'dtype':'F4','shape':[3],'data_offsets':[0,1]}} | no whole number of bytes",
+                "1 | {'a':{'dtype':'F4','shape':[4],'data_offsets':[0,1]}} | needs 2",
                 "1 | {'a':{'dtype':{'dtype':'U8'},'shape':[1],'data_offsets':[0,1]}} | not a string",
                 "1 | {'a':{'shape':[1],'data_offsets':[0,1]}} | lacks",
                 "0 | {'a':{'dtype':'F64','shape':[4611686018427387904,4],'data_offsets':[0,0]}} | above every file's size",
@@ -285,6 +286,40 @@ class SafetensorsTest {
     }
 
     @Test
+    void aTensorOfAnotherDtypeIsListedAndHidesNoOther() throws IOException {
+        for (String dtype : List.of("F4", "F6_E2M3", "F6_E3M2", "F3_OF_TOMORROW")) {
+            int bytes = dtype.startsWith("F6") ? 3 : 2;
+            Path path = file(
+                    "{'a':{'dtype':'" + dtype + "','shape':[4],'data_offsets':[0," + bytes + "]},"
+                            + "'b':{'dtype':'U8','shape':[1],'data_offsets':[" + bytes + "," + (bytes + 1) + "]}}",
+                    bytes + 1);
+            Safetensors.Header header = Safetensors.header(path);
+            assertEquals(Map.of("a", dtype + " [4]"), header.unread());
+            assertEquals(List.of("b"), List.copyOf(header.entries().keySet()));
+            try (TensorScope scope = new TensorScope()) {
+                assertEquals(0, Safetensors.read(path, List.of("b")).get("b").item_int());
+            }
+            assertTrue(assertThrows(FormatException.class, () -> Safetensors.read(path, List.of("a")))
+                    .getMessage()
+                    .contains("a is of " + dtype + " [4]"));
+            assertTrue(refused(path).contains("a is of " + dtype));
+        }
+    }
+
+    @Test
+    void blanksBeforeTheHeadersBraceAreTolerated() throws IOException {
+        try (TensorScope scope = new TensorScope()) {
+            for (String blanks : List.of(" ", "   \n", "\t\r\n "))
+                assertEquals(
+                        0,
+                        Safetensors.read(file(blanks + ONE_BYTE + blanks, 1))
+                                .get("a")
+                                .item_int());
+        }
+        assertTrue(refused(file(" ".repeat(8), 0)).contains("does not begin with {"));
+    }
+
+    @Test
     void namesInMessagesAreShortAndPrintable() throws IOException {
         String message = refused(file("{'\\u001b[31m" + "x".repeat(10_000) + "':1}", 0));
         assertTrue(message.contains("?[31mxxx") && message.length() < 2_100, message);
@@ -308,7 +343,8 @@ class SafetensorsTest {
                     bytes.putLong(length).put("{}".getBytes()).array());
             assertTrue(refused(path).contains("header length"));
         }
-        assertTrue(refused(Files.write(folder.resolve("a"), new byte[7])).contains("too short"));
+        assertTrue(
+                refused(Files.write(folder.resolve("a"), new byte[] {1, 2, 3})).contains("too short"));
     }
 
     @Test
