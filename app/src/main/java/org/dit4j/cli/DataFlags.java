@@ -24,7 +24,7 @@ final class DataFlags {
 
     @Option(
             names = "--num-classes",
-            converter = Ranges.CountOrNone.class,
+            converter = Ranges.Classes.class,
             paramLabel = "N",
             description = "0 trains an unconditional model. Default: as many as the data have.")
     private Integer numClasses;

@@ -81,6 +81,8 @@ final class DoctorCommand implements Callable<Integer> {
 
     private void check() {
         Machine machine = Machine.read(); // before LibTorch takes its memory
+        List<Path> repaired = Natives.repair();
+        if (!repaired.isEmpty()) add(Checks.repaired(repaired));
         Natives natives = Natives.load();
         add(Checks.system(machine, natives));
         add(Checks.java(

@@ -44,6 +44,20 @@ final class Failure extends RuntimeException {
             if (isDiskFull(message))
                 return new Failure(
                         ExitCode.DISK_FULL, "disk full: " + text(cause) + "\nmake room, or write elsewhere", thrown);
+            if (cause instanceof OutOfMemoryError && message.contains("native thread"))
+                return new Failure(
+                        ExitCode.OUT_OF_MEMORY,
+                        "no more threads: " + firstLine(message)
+                                + "\nthis user or container may have too few: raise the limit (docker run --pids-limit, ulimit -u)"
+                                + ", or take fewer (--num-workers 0)",
+                        thrown);
+            if (cause instanceof OutOfMemoryError && isOfJava(message))
+                return new Failure(
+                        ExitCode.OUT_OF_MEMORY,
+                        "out of memory: " + firstLine(message) + ", Java's own, of which there may be "
+                                + (Runtime.getRuntime().maxMemory() >> 20)
+                                + " MiB\ngive it more: DIT_JAVA_OPTS=-Xmx8g dit ...; tensors lie elsewhere",
+                        thrown);
             if (cause instanceof OutOfMemoryError || isOutOfMemory(message))
                 return new Failure(
                         ExitCode.OUT_OF_MEMORY,
@@ -70,6 +84,14 @@ final class Failure extends RuntimeException {
         return message.contains("No space left on device")
                 || message.contains("Disk quota exceeded")
                 || message.contains("not enough space on the disk");
+    }
+
+    /** Whether it is the memory that Java keeps its objects in: pictures, lists of files, text. */
+    private static boolean isOfJava(String message) {
+        return message.contains("Java heap space")
+                || message.contains("GC overhead limit")
+                || message.contains("array size exceeds VM limit")
+                || message.contains("Metaspace");
     }
 
     private static boolean isOutOfMemory(String message) {

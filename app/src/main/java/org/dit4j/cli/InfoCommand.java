@@ -65,7 +65,7 @@ final class InfoCommand implements Callable<Integer> {
 
     @Option(
             names = "--num-classes",
-            converter = Ranges.CountOrNone.class,
+            converter = Ranges.Classes.class,
             paramLabel = "N",
             description = "Number of classes; 0 is an unconditional model. Default: ${DEFAULT-VALUE}.")
     private int numClasses = 1000;

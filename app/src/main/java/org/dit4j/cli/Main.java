@@ -6,6 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
 import org.dit4j.report.Software;
+import org.dit4j.io.Printable;
+import org.dit4j.report.PrintableWriter;
 import org.dit4j.torch.Backend;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -51,6 +53,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class Main {
     static {
         Backend.configure();
+        System.setProperty("picocli.trace", "OFF"); // it would warn of flags that are given twice
         System.setProperty("java.awt.headless", "true"); // charts and captions are drawn, never shown
     }
 
@@ -66,7 +69,8 @@ public final class Main {
 
     /** Ends the JVM with the exit code. */
     public static void main(String[] args) {
-        System.exit(run(System.out, System.err, args));
+        Output out = Output.standard();
+        System.exit(out.exitCode(run(out.stream(), System.err, args), System.err));
     }
 
     /** Runs one command line; results go to {@code out}, progress and messages to {@code err}. Returns the exit code. */
@@ -76,6 +80,8 @@ public final class Main {
                 .setOut(new PrintWriter(out, true, StandardCharsets.UTF_8))
                 .setErr(new PrintWriter(err, true, StandardCharsets.UTF_8))
                 .setExpandAtFiles(false)
+                .setOverwrittenOptionsAllowed(
+                        true) // the last counts, as in most programs; so a script's flags can be added to
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setUsageHelpLongOptionsMaxWidth(34)
                 .setUsageHelpWidth(helpWidth(Integer.getInteger("dit.columns", 0)))
@@ -99,6 +105,12 @@ public final class Main {
 
     private int execute(CommandLine.ParseResult parsed) {
         Logs.configure(debug);
+        Integer helped = CommandLine.executeHelpRequest(parsed);
+        if (helped != null) return helped;
+        // help is the program's own; all else may have names of others in it
+        CommandLine dit = parsed.commandSpec().commandLine();
+        dit.setOut(new PrintableWriter(dit.getOut()));
+        dit.setErr(new PrintableWriter(dit.getErr()));
         if (!parsed.hasSubcommand() && !parsed.isUsageHelpRequested() && !parsed.isVersionHelpRequested())
             throw new ParameterException(
                     parsed.commandSpec().commandLine(),
@@ -107,7 +119,7 @@ public final class Main {
     }
 
     private int fail(CommandLine command, Failure failure) {
-        command.getErr().println("dit: " + failure.getMessage());
+        command.getErr().println("dit: " + Printable.text(failure.getMessage()));
         if (debug) (failure.getCause() == null ? failure : failure.getCause()).printStackTrace(command.getErr());
         command.getErr().flush();
         return failure.exitCode.code;

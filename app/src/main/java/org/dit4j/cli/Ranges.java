@@ -9,6 +9,10 @@ import org.dit4j.run.Cadence;
 
 /** Converters of numbers that refuse what is out of range, in flags and recipes alike. */
 final class Ranges {
+    private static final int MOST_CLASSES = 100_000_000;
+    /** Networks compute in float32, which ends at 3.4e38. */
+    private static final double MOST = 1e30;
+
     private Ranges() {}
 
     /** A whole number, 1 or more. */
@@ -25,6 +29,15 @@ final class Ranges {
         @Override
         public Integer convert(String text) {
             return whole(text, 0, Integer.MAX_VALUE, "a whole number of at least 0")
+                    .intValue();
+        }
+    }
+
+    /** A number of classes; a row of the label table is for each, and one for none. */
+    static final class Classes implements ITypeConverter<Integer> {
+        @Override
+        public Integer convert(String text) {
+            return whole(text, 0, MOST_CLASSES, "a whole number from 0 to 100000000")
                     .intValue();
         }
     }
@@ -131,7 +144,8 @@ final class Ranges {
     private static double real(String text, String wanted) {
         try {
             double value = Double.parseDouble(text);
-            if (Double.isFinite(value)) return value;
+            if (Math.abs(value) <= MOST) return value;
+            if (Double.isFinite(value)) throw refuse(text, wanted + " and at most 1e30");
         } catch (NumberFormatException e) {
             // refused below, with what is not finite
         }

@@ -7,8 +7,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
@@ -70,8 +72,8 @@ final class WatchCommand implements Callable<Integer> {
     private FollowedFile metrics, validation, log;
     /** Null before the first log. */
     private TrainingLog last;
-    /** When the newest validation was that is known. */
-    private Instant validated = Instant.EPOCH;
+    /** When the logs and the validations were that are known, by step; clocks are set back, so later lines may have earlier times. */
+    private final Map<Long, Instant> shown = new HashMap<>(), validated = new HashMap<>();
     /** Null until there is something to show. */
     private Progress progress;
 
@@ -137,9 +139,9 @@ final class WatchCommand implements Callable<Integer> {
 
     private void showMetrics(JsonNode line, boolean first) {
         TrainingLog found = TrainingLog.of(line).orElse(null);
-        // a trainer that goes on cuts back what is behind its checkpoint; what stays was shown
+        // a trainer that goes on cuts back what is behind its checkpoint; what stays was shown, whatever the clock says
         if (found == null
-                || last != null && !found.time().at().isAfter(last.time().at())) return;
+                || found.time().at().equals(shown.put(found.step(), found.time().at()))) return;
         last = found;
         if (json) out.println(line);
         else if (found.spike() && !first)
@@ -152,9 +154,8 @@ final class WatchCommand implements Callable<Integer> {
         List<ValidationLosses> found = new ArrayList<>();
         for (String line : validation.poll().values())
             ValidationLosses.of(JsonLine.parse(line))
-                    .filter(losses -> losses.at().isAfter(validated))
+                    .filter(losses -> !losses.at().equals(validated.put(losses.step(), losses.at())))
                     .ifPresent(found::add);
-        if (!found.isEmpty()) validated = found.get(found.size() - 1).at();
         return found;
     }
 

@@ -11,13 +11,18 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.UUID;
 import java.util.stream.Collectors;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Glyphs;
 import org.dit4j.doctor.Finding.Area;
+import org.dit4j.io.Durable;
+import org.dit4j.io.FileLocks;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.train.TrainConfig;
@@ -77,11 +82,14 @@ public final class Checks {
                     "natives",
                     Area.MACHINE,
                     natives.problem(),
-                    natives.problem().matches(".*\\b(libcu|libnv|libnccl|libcupti).*")
-                            ? "install CUDA 13's libraries (cudart, cublas, cudnn 9, nccl, nvrtc, cupti, cufft, curand,"
-                                    + " cusparse, cufile) and name their folder in LD_LIBRARY_PATH"
-                            : "build for this platform: mvn package -Ddit.platform=" + natives.platform()
-                                    + ", or DIT_PLATFORM=" + natives.platform() + " ./dit doctor");
+                    natives.problem().matches(".*(failed to map segment|cannot be unpacked).*")
+                            ? "name a folder with room whose disk may hold programs (not mounted noexec):"
+                                    + " DIT_JAVA_OPTS=-Dorg.bytedeco.javacpp.cachedir=FOLDER dit ..."
+                            : natives.problem().matches(".*\\b(libcu|libnv|libnccl|libcupti).*")
+                                    ? "install CUDA 13's libraries (cudart, cublas, cudnn 9, nccl, nvrtc, cupti, cufft, curand,"
+                                            + " cusparse, cufile) and name their folder in LD_LIBRARY_PATH"
+                                    : "build for this platform: mvn package -Ddit.platform=" + natives.platform()
+                                            + ", or DIT_PLATFORM=" + natives.platform() + " ./dit doctor");
         String text = String.format(
                 Locale.ROOT,
                 "LibTorch %s%s, JavaCPP %s, %s, loaded in %.1f s from %s",
@@ -100,6 +108,18 @@ public final class Checks {
                     "the class path has JavaCPP " + natives.javacpp() + ", this LibTorch was bound by " + binding
                             + "; give both the same version");
         return ok("natives", Area.MACHINE, text);
+    }
+
+    /** What {@link Natives#repair} has replaced: not nothing. */
+    public static Finding repaired(List<Path> libraries) {
+        return warn(
+                "libraries",
+                Area.MACHINE,
+                "damaged where they were unpacked, and replaced: "
+                        + libraries.stream()
+                                .map(library -> library.getFileName().toString())
+                                .collect(Collectors.joining(", ")),
+                "none is needed now; if it comes back, the disk or the memory of this machine is failing");
     }
 
     private static String cuda(long version) {
@@ -221,20 +241,24 @@ public final class Checks {
         Path existing = Machine.existing(folder);
         if (!Files.isDirectory(existing))
             return fail(name, Area.SETTINGS, existing + " is a file, not a folder", "name another folder");
-        Path file = existing.resolve(".dit-doctor-" + ProcessHandle.current().pid());
+        Path file = existing.resolve(".dit-doctor-" + UUID.randomUUID());
         try {
             long free = Files.getFileStore(existing).getUsableSpace();
             if (free < TRIED_BYTES)
                 return fail(name, Area.DISK, existing + " is full", "make room, or name another folder");
             long start = System.nanoTime();
+            double seconds;
+            List<String> lacks = new ArrayList<>();
             try (FileChannel channel =
                     FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
                 for (ByteBuffer zeros = ByteBuffer.allocate(TRIED_BYTES); zeros.hasRemaining(); ) channel.write(zeros);
-                channel.force(true);
+                seconds = force(channel, start);
+                if (!FileLocks.isSupported(file, channel)) lacks.add("locks");
             } finally {
                 Files.deleteIfExists(file);
             }
-            return disk(name, existing, free, (System.nanoTime() - start) / 1e9);
+            if (seconds < 0 || !forcesNames(existing)) lacks.add("forcing to the disk");
+            return disk(name, existing, free, Math.max(0, seconds), lacks);
         } catch (IOException e) {
             return fail(
                     name,
@@ -244,12 +268,40 @@ public final class Checks {
         }
     }
 
+    /** The seconds since {@code start}; less than none where the file system does not force files. */
+    private static double force(FileChannel channel, long start) throws IOException {
+        try {
+            channel.force(true);
+            return (System.nanoTime() - start) / 1e9;
+        } catch (IOException e) {
+            if (Durable.isUnsupported(e)) return -1;
+            throw e;
+        }
+    }
+
+    private static boolean forcesNames(Path folder) throws IOException {
+        try {
+            Durable.tryForceFolder(folder);
+            return true;
+        } catch (IOException e) {
+            if (Durable.isUnsupported(e)) return false;
+            throw e;
+        }
+    }
+
     private static String reason(IOException e) {
         return e instanceof java.nio.file.AccessDeniedException ? "permission denied" : e.getMessage();
     }
 
-    /** {@code seconds} are what writing and forcing {@value #TRIED_BYTES} bytes took. */
     static Finding disk(String name, Path folder, long free, double seconds) {
+        return disk(name, folder, free, seconds, List.of());
+    }
+
+    /**
+     * @param seconds what writing and forcing {@value #TRIED_BYTES} bytes took
+     * @param lacks what the file system does not do, "locks" or "forcing to the disk"
+     */
+    static Finding disk(String name, Path folder, long free, double seconds, List<String> lacks) {
         String text = String.format(
                 Locale.ROOT,
                 "%s has %s free; writing and forcing %s took %.0f ms",
@@ -261,6 +313,18 @@ public final class Checks {
             return fail(name, Area.DISK, text, "a checkpoint of a small model needs more: make room");
         if (free < SMALL_DISK)
             return warn(name, Area.DISK, text, "little room for checkpoints; dit train --dry-run says what they need");
+        if (!lacks.isEmpty())
+            return warn(
+                    name,
+                    Area.DISK,
+                    text + "; its file system has no " + String.join(" and no ", lacks),
+                    (lacks.contains("locks")
+                                    ? "start only one command that writes to a run or data set: nothing stops a second. "
+                                    : "")
+                            + (lacks.contains("forcing to the disk")
+                                    ? "After a power failure the newest checkpoints may be gone or damaged. "
+                                    : "")
+                            + "A local disk does better");
         if (seconds > SLOW_SECONDS)
             return warn(name, Area.DISK, text, "a slow disk: save less often (--ckpt-every), or to another one");
         return ok(name, Area.DISK, text);

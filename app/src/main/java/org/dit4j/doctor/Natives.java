@@ -1,6 +1,7 @@
 package org.dit4j.doctor;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.global.torch;
@@ -54,6 +55,15 @@ public record Natives(
         } catch (IllegalStateException | LinkageError | IOException e) {
             String problem = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
             return new Natives(platform, javacpp, libtorch, "", 0, "", 0, 0, problem);
+        }
+    }
+
+    /** Before {@link #load}: what was unpacked, but is not as in its jar; it has been replaced. */
+    public static List<Path> repair() {
+        try {
+            return Backend.repairLibraries();
+        } catch (IllegalStateException | LinkageError e) {
+            return List.of(); // loading says why
         }
     }
 

@@ -10,17 +10,19 @@ import java.util.stream.Collectors;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.data.Dataset;
+import org.dit4j.io.Printable;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.run.Origin;
 import org.dit4j.run.RunFolder;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.run.TrainingLog;
 import org.dit4j.train.ValidationLosses;
-import java.awt.image.BufferedImage;
-import org.dit4j.DiTPipeline;
-import javax.imageio.ImageIO;
 import org.dit4j.torch.Precision;
 import org.dit4j.run.RunPlan;
+import java.awt.image.BufferedImage;
+import org.dit4j.DiTPipeline;
+import java.io.File;
+import javax.imageio.ImageIO;
 
 /**
  * What a stranger should know of a run: Markdown with the front matter of
@@ -82,11 +84,11 @@ public final class ModelCard {
     String text(long step, long images, RunHistory history, Optional<Path> grid, boolean curves) {
         List<String> parts = new ArrayList<>();
         parts.add(frontMatter());
-        parts.add("# " + folder.path().getFileName());
+        parts.add("# " + markdown(folder.path().getFileName().toString()));
         parts.add((config.model().numClasses() > 0 ? "A class-conditional" : "An unconditional")
                 + " diffusion transformer ([DiT](https://arxiv.org/abs/2212.09748)) of "
                 + Numbers.number(config.model().parameters()) + " parameters, trained by dit4j on "
-                + data.describe() + ".");
+                + markdown(data.describe()) + ".");
         grid.ifPresent(path -> parts.add("![Samples](samples/" + path.getFileName()
                 + ")\n\nSamples of the averaged weights after step " + Numbers.number(Board.stepOf(path)) + ": "
                 + sampling() + ". Each grid of the run is drawn from the same noise."));
@@ -95,11 +97,11 @@ public final class ModelCard {
         if (!history.validations().isEmpty()) parts.add(validation(history.validations()));
         parts.add("## What it is\n\n" + table(description()));
         if (config.model().numClasses() > 0) parts.add("Classes: " + classes() + ".");
-        parts.add("## Sample from it\n\n    " + sampleCommand + "\n\n```java\n" + java() + "```");
+        parts.add("## Sample from it\n\n    " + Printable.line(sampleCommand) + "\n\n```java\n" + java() + "```");
         if (data.latents().isPresent() && vae.isEmpty())
             parts.add("It draws latents. Both need the autoencoder that is to decode them: `--vae PATH`, and"
                     + " `DiTPipeline.open(run, vae)`.");
-        parts.add("## Go on with it\n\n    " + goOnCommand + "\n\nwith `--max-steps` for more than "
+        parts.add("## Go on with it\n\n    " + Printable.line(goOnCommand) + "\n\nwith `--max-steps` for more than "
                 + Numbers.number(plan.cadence().maxSteps()) + " steps.");
         parts.add(
                 "`dit train` writes this file as the run goes. `config.yaml` has the whole configuration, `metrics.jsonl` every log.");
@@ -189,7 +191,8 @@ public final class ModelCard {
 
     private String classes() {
         List<String> names = data.classNames();
-        String shown = names.stream().limit(NAMED_CLASSES).collect(Collectors.joining(", "));
+        String shown =
+                names.stream().limit(NAMED_CLASSES).map(ModelCard::markdown).collect(Collectors.joining(", "));
         return names.size() <= NAMED_CLASSES ? shown : shown + " and " + (names.size() - NAMED_CLASSES) + " more";
     }
 
@@ -211,7 +214,21 @@ public final class ModelCard {
     }
 
     private static String literal(String text) {
-        return '"' + text.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
+        // Java knows these escapes in source text too, but reads them before it knows of strings: so line feeds have
+        // their own
+        String escaped = text.replace("\\", "\\\\")
+                .replace("\"", "\\\"")
+                .replace("\n", "\\n")
+                .replace("\r", "\\r");
+        return '"' + Printable.line(escaped) + '"';
+    }
+
+    /** Text of others as Markdown that shows it as it is. */
+    private static String markdown(String text) {
+        return Printable.line(text)
+                .replace("&", "&amp;")
+                .replace("<", "&lt;")
+                .replaceAll("([`*_\\[\\]!|~#])", "\\\\$1");
     }
 
     private static String table(Map<String, String> rows) {
@@ -220,7 +237,7 @@ public final class ModelCard {
 
     private static String table(String first, String second, Map<String, String> rows) {
         return rows.entrySet().stream()
-                .map(row -> "| " + row.getKey() + " | " + row.getValue().replace("|", "\\|") + " |")
+                .map(row -> "| " + row.getKey() + " | " + markdown(row.getValue()) + " |")
                 .collect(Collectors.joining("\n", "| " + first + " | " + second + " |\n| --- | --- |\n", ""));
     }
 }

@@ -26,6 +26,9 @@ public final class Progress implements AutoCloseable {
     private record Mark(long done, long nanos) {}
 
     private final PrintWriter out;
+    /** For what steers the terminal. */
+    private final PrintWriter raw;
+
     private final Terminal terminal;
     private final String task;
     private final long total;
@@ -51,6 +54,7 @@ public final class Progress implements AutoCloseable {
     Progress(PrintWriter out, Terminal terminal, String task, long total, LongSupplier nanoTime) {
         if (total < 1) throw new IllegalArgumentException("total is " + total + "; at least 1");
         this.out = out;
+        this.raw = PrintableWriter.raw(out);
         this.terminal = terminal;
         this.task = task;
         this.total = total;
@@ -99,8 +103,10 @@ public final class Progress implements AutoCloseable {
             out.flush();
             return;
         }
-        out.print(ERASE);
+        out.flush();
+        raw.print(ERASE);
         out.println(text);
+        out.flush();
         if (figures != null) draw(nanoTime.getAsLong());
         out.flush();
     }
@@ -119,7 +125,9 @@ public final class Progress implements AutoCloseable {
     private void draw(long now) {
         if (terminal.interactive()) {
             if (onExit == null) endLineOnExit();
-            out.print(ERASE + line());
+            out.flush();
+            raw.print(ERASE + line());
+            raw.flush();
         } else out.println(line());
         out.flush();
         drawnNanos = now;

@@ -104,6 +104,18 @@ class ChecksTest {
                 "libcudart.so.13",
                 "LD_LIBRARY_PATH",
                 Checks.natives(natives(0, 0, "libcudart.so.13: cannot open shared object file")));
+        assertFinding(
+                Status.FAIL,
+                Area.MACHINE,
+                "failed to map",
+                "noexec",
+                Checks.natives(natives(0, 0, "libc10.so: failed to map segment from shared object")));
+        assertFinding(
+                Status.WARN,
+                Area.MACHINE,
+                "damaged where they were unpacked, and replaced: libc10.so",
+                "none is needed now",
+                Checks.repaired(List.of(Path.of("a.jar", "libc10.so"))));
         Natives mixed = new Natives("linux-x86_64", "1.5.12", "2.10.0-1.5.13", "x", 1, "", 0, 0, "");
         assertFinding(Status.WARN, Area.MACHINE, "JavaCPP 1.5.12", "the same version", Checks.natives(mixed));
     }

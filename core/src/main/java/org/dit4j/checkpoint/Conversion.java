@@ -3,10 +3,10 @@ package org.dit4j.checkpoint;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Backend;
 
 /** From any format to any other. */
@@ -46,8 +46,10 @@ public final class Conversion {
      * @throws IllegalArgumentException if there is something at {@code to}, or a {@code .pt} is to be in shards
      */
     public static DiTWeights convert(Path from, Path to, OpenOptions options, WriteOptions written) throws IOException {
+        if (Format.of(to) == Format.SAFETENSORS) Safetensors.removeUnfinished(to);
+        if (Format.of(to) == Format.DIFFUSERS) DiffusersFolder.removeUnfinished(to);
         requireFree(to);
-        requireFree(index(to));
+        requireFree(Safetensors.index(to));
         if (Format.of(to) == Format.SAFETENSORS && written.maxShardBytes() != WriteOptions.ONE_FILE)
             requireNoShards(to);
         if (Format.of(to) == Format.PT && written.maxShardBytes() != WriteOptions.ONE_FILE)
@@ -71,23 +73,10 @@ public final class Conversion {
         return weights;
     }
 
-    /** What a set without its index left there, or is somebody else's. */
+    /** What another program left there without an index, or is somebody else's. */
     private static void requireNoShards(Path to) throws IOException {
-        Path folder = to.toAbsolutePath().getParent();
-        if (folder == null || !Files.isDirectory(folder)) return;
-        String stem = to.getFileName().toString().replaceFirst("\\.safetensors$", "");
-        try (Stream<Path> beside = Files.list(folder)) {
-            Optional<Path> shard = beside.filter(file -> file.getFileName()
-                            .toString()
-                            .matches(Pattern.quote(stem) + "-\\d{5}-of-\\d{5}\\.safetensors"))
-                    .findAny();
-            if (shard.isPresent()) throw isThere(shard.get());
-        }
-    }
-
-    /** The index that {@code to} has if it is written in shards. */
-    private static Path index(Path to) {
-        return to.resolveSibling(to.getFileName() + ".index.json");
+        List<Path> shards = Safetensors.shards(to);
+        if (!shards.isEmpty()) throw isThere(shards.get(0));
     }
 
     private static void requireFree(Path to) throws IOException {

@@ -5,11 +5,14 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +20,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.io.FormatException;
@@ -33,6 +37,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.dit4j.model.DiT;
 import org.dit4j.DiTPipeline;
+import org.dit4j.io.AtomicFile;
 
 /**
  * The folder of a diffusers {@code DiTPipeline}: {@code model_index.json} with the names of the classes, {@code transformer}, {@code vae},
@@ -59,6 +64,7 @@ public final class DiffusersFolder {
             BIN + ".fp16.index.json",
             BIN + ".index.fp16.json");
 
+    private static final String SCHEDULER_FOLDER = "scheduler";
     private static final Set<String> CLASSES = Set.of("DiTTransformer2DModel", "Transformer2DModel");
     private static final double NORM_EPS = 1e-5;
     /** Tokens of an image; what says more is a mistake, for attention grows with its square. */
@@ -97,7 +103,7 @@ public final class DiffusersFolder {
         DiTConfig model = model(configFile, config, file, shapes);
         JsonNode index = Files.exists(folder.resolve(INDEX)) ? JsonFile.read(folder.resolve(INDEX)) : null;
         DiffusersScheduler scheduler =
-                DiffusersScheduler.read(folder.resolve("scheduler").resolve(SCHEDULER));
+                DiffusersScheduler.read(folder.resolve(SCHEDULER_FOLDER).resolve(SCHEDULER));
         Description description = new Description(
                 model,
                 index == null ? List.of() : classNames(folder.resolve(INDEX), index, model.numClasses()),
@@ -281,6 +287,23 @@ public final class DiffusersFolder {
         Description description = weights.description();
         DiTConfig model = description.model();
         requireKnown(model);
+        boolean fresh = isEmpty(Files.createDirectories(folder));
+        try {
+            // begun first and named last: a killed process leaves it unfinished, which tells its folders from others
+            AtomicFile.write(folder.resolve(INDEX), channel -> {
+                writeParts(folder, weights, vae, maxShardBytes);
+                ByteBuffer index = ByteBuffer.wrap(JsonFile.toBytes(index(description, vae.isPresent())));
+                while (index.hasRemaining()) channel.write(index);
+            });
+        } catch (IOException | RuntimeException e) {
+            if (fresh) removeParts(folder);
+            throw e;
+        }
+    }
+
+    private static void writeParts(Path folder, DiTWeights weights, Optional<Path> vae, long maxShardBytes)
+            throws IOException {
+        DiTConfig model = weights.description().model();
         Path transformer = Files.createDirectories(folder.resolve(TRANSFORMER));
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = weights.read();
@@ -292,10 +315,35 @@ public final class DiffusersFolder {
                     maxShardBytes);
         }
         JsonFile.write(transformer.resolve(CONFIG), config(model));
-        Path scheduler = Files.createDirectories(folder.resolve("scheduler"));
-        JsonFile.write(scheduler.resolve(SCHEDULER), DiffusersScheduler.of(description).toJson());
+        Path scheduler = Files.createDirectories(folder.resolve(SCHEDULER_FOLDER));
+        JsonFile.write(scheduler.resolve(SCHEDULER), DiffusersScheduler.of(weights.description()).toJson());
         if (vae.isPresent()) writeVae(folder.resolve(VAE), vae.get());
-        JsonFile.write(folder.resolve(INDEX), index(description, vae.isPresent()));
+    }
+
+    /** Removes what a process left that was killed while it wrote a pipeline into {@code folder}; there may be no such folder. */
+    static void removeUnfinished(Path folder) throws IOException {
+        Path index = folder.resolve(INDEX);
+        if (!AtomicFile.isUnfinished(index)) return;
+        if (!Files.exists(index)) removeParts(folder);
+        AtomicFile.removeUnfinished(index);
+    }
+
+    private static void removeParts(Path folder) throws IOException {
+        for (String part : List.of(TRANSFORMER, SCHEDULER_FOLDER, VAE)) {
+            Path path = folder.resolve(part);
+            if (!Files.isDirectory(path, LinkOption.NOFOLLOW_LINKS)) continue;
+            List<Path> all;
+            try (Stream<Path> walk = Files.walk(path)) {
+                all = walk.sorted(Comparator.reverseOrder()).toList();
+            }
+            for (Path each : all) Files.deleteIfExists(each);
+        }
+    }
+
+    private static boolean isEmpty(Path folder) throws IOException {
+        try (Stream<Path> inside = Files.list(folder)) {
+            return inside.findAny().isEmpty();
+        }
     }
 
     private static void requireKnown(DiTConfig model) {

@@ -10,7 +10,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.stream.Stream;
-import org.dit4j.io.AtomicFile;
+import org.dit4j.io.Durable;
 
 /** Every call by which a checkpoint reaches the disk, so that each of them can be made to fail. Nothing is durable before it is forced. */
 interface Disk {
@@ -72,7 +72,7 @@ interface Disk {
 
                 @Override
                 public void force() throws IOException {
-                    channel.force(true);
+                    Durable.force(file, channel);
                 }
 
                 @Override
@@ -84,7 +84,7 @@ interface Disk {
 
         @Override
         public void forceFolder(Path folder) throws IOException {
-            AtomicFile.forceFolder(folder);
+            Durable.forceFolder(folder);
         }
 
         @Override

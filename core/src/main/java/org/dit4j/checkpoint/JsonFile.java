@@ -42,6 +42,11 @@ final class JsonFile {
 
     /** Writes a file whole or not at all. */
     static void write(Path file, JsonNode node) throws IOException {
-        AtomicFile.write(file, JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(node));
+        AtomicFile.write(file, toBytes(node));
+    }
+
+    /** As it is written. */
+    static byte[] toBytes(JsonNode node) throws IOException {
+        return JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(node);
     }
 }

@@ -137,11 +137,21 @@ public final class Surgery {
                 wanted.learnSigma(),
                 "the final layer has rows for it or not");
         refuse(
-                wanted.hasNullLabel() != old.hasNullLabel() || (wanted.numClasses() == 0) != (old.numClasses() == 0),
-                "null label",
-                old.hasNullLabel(),
-                wanted.hasNullLabel(),
-                "there is no row to start from");
+                (wanted.numClasses() == 0) != (old.numClasses() == 0),
+                "classes",
+                old.numClasses(),
+                wanted.numClasses(),
+                "a network without classes has no label table, and one with classes was never trained without its labels;"
+                        + " name at least one class, or begin with weights that have none");
+        refuse(
+                wanted.hasNullLabel() != old.hasNullLabel(),
+                "label dropout",
+                old.hasNullLabel() ? "above 0" : 0,
+                wanted.labelDropout(),
+                old.hasNullLabel()
+                        ? "their label table has a row for no label, which label dropout 0 has not; take label dropout "
+                                + (old.labelDropout() > 0 ? old.labelDropout() : 0.1)
+                        : "their label table has no row for no label; take label dropout 0");
     }
 
     private static void refuse(boolean differs, String what, Object given, Object wanted, String why) {

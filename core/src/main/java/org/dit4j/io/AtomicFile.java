@@ -6,20 +6,13 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.security.SecureRandom;
 import java.util.function.Predicate;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
 
-/** Files that are whole or not there: written to a temporary name beside the final one, forced to the disk, and renamed. */
+/**
+ * Files that are whole or not there: written to a temporary name beside the final one, forced to the disk, and renamed. What a process
+ * left that was killed meanwhile is removed by the next that writes in the folder.
+ */
 public final class AtomicFile {
-    /** For names that no other writer takes: containers that share a folder have processes of the same number. */
-    private static final SecureRandom RANDOM = new SecureRandom();
-
-    private static final Pattern TEMPORARY = Pattern.compile("(.+)\\.tmp-\\d+-\\d+");
-
     private AtomicFile() {}
 
     /** What writes the content. */
@@ -35,17 +28,11 @@ public final class AtomicFile {
      */
     public static void write(Path path, Body body) throws IOException {
         Path target = path.toAbsolutePath();
-        Path temporary = target.resolveSibling(
-                target.getFileName() + ".tmp-" + ProcessHandle.current().pid() + "-" + (RANDOM.nextLong() >>> 1));
-        try {
-            try (FileChannel channel = FileChannel.open(
-                    temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-                body.writeTo(channel);
-                channel.force(true);
-            }
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } finally {
-            Files.deleteIfExists(temporary);
+        try (Claim claim = Claim.of(target)) {
+            body.writeTo(claim.channel());
+            Durable.force(target, claim.channel());
+            // open still: the lock on it says that it is not left over
+            Files.move(claim.path(), target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         }
         forceFolder(target.getParent());
     }
@@ -68,21 +55,25 @@ public final class AtomicFile {
 
     /** As {@link #removeOrphans(Path)}, of the files of some names only: for who alone writes these. */
     public static void removeOrphans(Path folder, Predicate<String> names) throws IOException {
-        if (!Files.isDirectory(folder)) return;
-        try (Stream<Path> entries = Files.list(folder)) {
-            for (Path entry : entries.toList()) {
-                Matcher temporary = TEMPORARY.matcher(entry.getFileName().toString());
-                if (temporary.matches() && names.test(temporary.group(1))) Files.deleteIfExists(entry);
-            }
-        }
+        Claim.removeAll(folder, names);
     }
 
-    /** Makes the names in a folder durable: without this a power failure may forget a rename. */
+    /**
+     * Whether a process was killed while it wrote {@code path}: what it had written so far is there under another name, until {@link
+     * #removeUnfinished}.
+     */
+    public static boolean isUnfinished(Path path) throws IOException {
+        return Files.isDirectory(path.toAbsolutePath().getParent())
+                && !Claim.dead(path).isEmpty();
+    }
+
+    /** Removes what a process left that was killed while it wrote {@code path}. */
+    public static void removeUnfinished(Path path) throws IOException {
+        Claim.removeDeadOf(path);
+    }
+
+    /** As {@link Durable#forceFolder}. */
     public static void forceFolder(Path folder) throws IOException {
-        // only POSIX systems open a folder as a file
-        if (!folder.getFileSystem().supportedFileAttributeViews().contains("posix")) return;
-        try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-            channel.force(true);
-        }
+        Durable.forceFolder(folder);
     }
 }

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -12,6 +13,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Backend;
@@ -163,18 +166,60 @@ public final class Safetensors {
         if (maxBytes < 1 || !name.endsWith(".safetensors"))
             throw new IllegalArgumentException(path + " in shards of " + maxBytes
                     + " bytes: the name ends in .safetensors, and a byte is the least");
-        String stem = name.substring(0, name.length() - ".safetensors".length());
-        Map<String, String> weightMap = new LinkedHashMap<>();
-        long total = 0;
-        for (int i = 0; i < shards.size(); i++) {
-            String shard = String.format(Locale.ROOT, "%s-%05d-of-%05d.safetensors", stem, i + 1, shards.size());
-            write(path.resolveSibling(shard), shards.get(i), metadata);
-            shards.get(i).keySet().forEach(tensor -> weightMap.put(tensor, shard));
-            for (Tensor tensor : shards.get(i).values()) total += tensor.nbytes();
+        Path index = index(path);
+        List<Path> files = new ArrayList<>();
+        try {
+            // begun first and named last: a killed process leaves it unfinished, which tells its shards from others
+            AtomicFile.write(index, channel -> {
+                Map<String, String> weightMap = new LinkedHashMap<>();
+                long total = 0;
+                for (int i = 0; i < shards.size(); i++) {
+                    Path file = path.resolveSibling(String.format(
+                            Locale.ROOT, "%s-%05d-of-%05d.safetensors", stem(path), i + 1, shards.size()));
+                    files.add(file);
+                    write(file, shards.get(i), metadata);
+                    for (Map.Entry<String, Tensor> tensor : shards.get(i).entrySet()) {
+                        weightMap.put(tensor.getKey(), file.getFileName().toString());
+                        total += tensor.getValue().nbytes();
+                    }
+                }
+                byte[] content = new ShardIndex(index, weightMap).toBytes(total);
+                TensorBytes.writeFully(channel, ByteBuffer.wrap(content));
+            });
+        } catch (IOException | RuntimeException e) {
+            for (Path file : files) Files.deleteIfExists(file);
+            throw e;
         }
-        ShardIndex index = new ShardIndex(path.resolveSibling(name + ".index.json"), weightMap);
-        index.write(total);
-        return index.path();
+        return index;
+    }
+
+    /** The index that {@link #writeShards} writes for {@code path} if it writes several files. */
+    public static Path index(Path path) {
+        return path.resolveSibling(path.getFileName() + ".index.json");
+    }
+
+    private static String stem(Path path) {
+        return path.getFileName().toString().replaceFirst("\\.safetensors$", "");
+    }
+
+    /** The shards that are there of {@code path}, with or without an index. */
+    public static List<Path> shards(Path path) throws IOException {
+        Path folder = path.toAbsolutePath().getParent();
+        if (!Files.isDirectory(folder)) return List.of();
+        Pattern name = Pattern.compile(Pattern.quote(stem(path)) + "-\\d{5}-of-\\d{5}\\.safetensors");
+        try (Stream<Path> beside = Files.list(folder)) {
+            return beside.filter(
+                            file -> name.matcher(file.getFileName().toString()).matches())
+                    .toList();
+        }
+    }
+
+    /** Removes what a process left that was killed while it {@linkplain #writeShards wrote} {@code path} in several files. */
+    public static void removeUnfinished(Path path) throws IOException {
+        Path index = index(path);
+        if (!AtomicFile.isUnfinished(index)) return;
+        if (!Files.exists(index)) for (Path shard : shards(path)) Files.deleteIfExists(shard);
+        AtomicFile.removeUnfinished(index);
     }
 
     private static List<Map<String, Tensor>> shards(Map<String, Tensor> tensors, long maxBytes) {

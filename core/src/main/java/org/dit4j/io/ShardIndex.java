@@ -87,12 +87,12 @@ public record ShardIndex(Path path, Map<String, String> weightMap) {
         return new ShardIndex(path, some);
     }
 
-    /** Writes the index, whole or not at all. */
-    void write(long totalBytes) throws IOException {
+    /** The content of the file. */
+    byte[] toBytes(long totalBytes) throws IOException {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("metadata", Map.of("total_size", totalBytes));
         json.put("weight_map", new TreeMap<>(weightMap));
         String text = new ObjectMapper().writer(AS_PYTHON).writeValueAsString(json) + "\n";
-        AtomicFile.write(path, text.getBytes(StandardCharsets.UTF_8));
+        return text.getBytes(StandardCharsets.UTF_8);
     }
 }

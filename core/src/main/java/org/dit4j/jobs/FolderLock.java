@@ -2,12 +2,11 @@ package org.dit4j.jobs;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HashSet;
 import java.util.Set;
+import org.dit4j.io.FileLocks;
 
 /**
  * The right to write the files of a job into a folder, which one process has at a time: a lock of the operating system on {@code job.lock}.
@@ -35,24 +34,13 @@ final class FolderLock implements AutoCloseable {
             FileChannel channel = null;
             try {
                 channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-                if (lock(file, channel) == null) throw taken(folder);
+                if (FileLocks.tryLock(file, channel, false) == FileLocks.Attempt.HELD) throw taken(folder);
                 return new FolderLock(file, channel);
             } catch (IOException | RuntimeException e) {
                 if (channel != null) channel.close();
                 HELD.remove(file);
                 throw e;
             }
-        }
-    }
-
-    /** Null if another has it. */
-    private static FileLock lock(Path file, FileChannel channel) throws IOException {
-        try {
-            return channel.tryLock();
-        } catch (OverlappingFileLockException e) { // this class, loaded another time in this process
-            return null;
-        } catch (IOException e) { // says of no file that its disk, or the server of it, knows no locks
-            throw new IOException(file + " cannot be locked: " + e.getMessage(), e);
         }
     }
 

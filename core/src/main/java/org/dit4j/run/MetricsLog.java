@@ -15,7 +15,9 @@ import java.nio.file.StandardOpenOption;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import org.dit4j.io.Durable;
 import org.dit4j.io.JsonLine;
+import org.dit4j.io.NoLinks;
 
 /**
  * {@code metrics.jsonl}: one JSON object for each log. All fields but {@code time}, the last, are the same to the last byte in a run that
@@ -28,12 +30,19 @@ final class MetricsLog implements AutoCloseable {
 
     private static final int SPIKE_WINDOW = 20, SPIKE_FEWEST = 5;
 
+    private final Path file;
     private final FileChannel channel;
     private final Deque<Double> losses = new ArrayDeque<>();
 
     /** Opens the log for more; of what is there, the whole lines in the first {@code bytes} stay. */
     MetricsLog(Path file, long bytes) throws IOException {
-        channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        this.file = file;
+        channel = NoLinks.open(
+                file.getParent(),
+                file,
+                StandardOpenOption.CREATE,
+                StandardOpenOption.READ,
+                StandardOpenOption.WRITE);
         try {
             channel.truncate(endOfWholeLines(Math.min(bytes, channel.size())));
             channel.position(channel.size());
@@ -115,7 +124,7 @@ final class MetricsLog implements AutoCloseable {
 
     /** Makes what was added durable; on any thread. */
     void force() throws IOException {
-        channel.force(true);
+        Durable.force(file, channel);
     }
 
     @Override

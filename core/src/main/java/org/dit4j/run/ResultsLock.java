@@ -1,11 +1,15 @@
 package org.dit4j.run;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import org.dit4j.io.FileLocks;
+import org.dit4j.io.NoLinks;
 
 /**
  * Held while a run is looked for, or begun, in a results folder: of two equal commands at the same instant the second then finds the run of
@@ -28,9 +32,15 @@ final class ResultsLock implements AutoCloseable {
         THREADS.lock();
         FileChannel channel = null;
         try {
-            channel = FileChannel.open(results.resolve(NAME), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-            channel.lock();
+            Path file = results.resolve(NAME);
+            channel = NoLinks.open(results, file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            while (FileLocks.tryLock(file, channel, false) == FileLocks.Attempt.HELD) TimeUnit.MILLISECONDS.sleep(10);
             return new ResultsLock(channel);
+        } catch (InterruptedException e) {
+            channel.close();
+            THREADS.unlock();
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted while another process looked for a run in " + results);
         } catch (IOException | RuntimeException e) {
             if (channel != null) channel.close();
             THREADS.unlock();

@@ -8,6 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -18,6 +20,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.io.AtomicFile;
+import org.dit4j.io.AtomicFolder;
 import org.dit4j.io.FormatException;
 import org.dit4j.run.RunIdentity.NewerVersionException;
 import org.slf4j.Logger;
@@ -39,7 +42,8 @@ import org.dit4j.train.TrainConfig;
 public record RunFolder(Path path) {
     private static final Logger LOGGER = LoggerFactory.getLogger(RunFolder.class);
     private static final Pattern NUMBERED = Pattern.compile("(\\d{3,9})-.*"),
-            NEW = Pattern.compile("\\.new-(\\d{1,18})");
+            NEW = Pattern.compile("\\.new-\\d{1,18}");
+    private static final Duration OLD = Duration.ofHours(1);
     private static final String IDENTITY = "run.json", DATA = "data.json";
     private static final int FEW = 2;
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -52,33 +56,31 @@ public record RunFolder(Path path) {
     public static RunFolder create(Path results, String name, RunIdentity identity) throws IOException {
         Files.createDirectories(results);
         removeOrphans(results);
-        RunFolder fresh =
-                new RunFolder(results.resolve(".new-" + ProcessHandle.current().pid()));
-        Files.createDirectory(fresh.path);
-        Files.createDirectory(fresh.checkpoints());
-        Files.createDirectory(fresh.samples());
-        AtomicFile.write(fresh.path.resolve(IDENTITY), identity.toJson());
-        for (int number = next(results); ; number++) {
-            Path path = results.resolve(String.format(Locale.ROOT, "%03d-%s", number, name.replace('/', '-')));
-            try {
-                Files.move(fresh.path, path, StandardCopyOption.ATOMIC_MOVE); // fails if another process was faster
-            } catch (FileAlreadyExistsException | DirectoryNotEmptyException e) {
-                continue;
+        try (AtomicFolder fresh = AtomicFolder.begin(results.resolve("new-run"))) {
+            RunFolder folder = new RunFolder(fresh.path());
+            Files.createDirectory(folder.checkpoints());
+            Files.createDirectory(folder.samples());
+            AtomicFile.write(folder.path.resolve(IDENTITY), identity.toJson());
+            for (int number = next(results); ; number++) {
+                Path path = results.resolve(String.format(Locale.ROOT, "%03d-%s", number, name.replace('/', '-')));
+                try {
+                    fresh.moveTo(path);
+                    return new RunFolder(path);
+                } catch (FileAlreadyExistsException e) {
+                    // another process was faster
+                }
             }
-            AtomicFile.forceFolder(results.toAbsolutePath());
-            return new RunFolder(path);
         }
     }
 
-    /** What processes left that ended while they made a folder. */
+    /**
+     * What processes of version 0.1.0 left that ended while they made a folder. By their age: the numbers in their names may be those of
+     * processes in another container.
+     */
     private static void removeOrphans(Path results) throws IOException {
         for (Path path : entries(results)) {
-            Matcher matcher = NEW.matcher(path.getFileName().toString());
-            if (!matcher.matches()) continue;
-            long pid = Long.parseLong(matcher.group(1));
-            boolean elsewhere = pid != ProcessHandle.current().pid()
-                    && ProcessHandle.of(pid).isPresent();
-            if (elsewhere) continue;
+            if (!NEW.matcher(path.getFileName().toString()).matches()
+                    || Files.getLastModifiedTime(path).toInstant().isAfter(Instant.now().minus(OLD))) continue;
             try (Stream<Path> all = Files.walk(path)) {
                 for (Path orphan : all.sorted(Comparator.reverseOrder()).toList()) Files.delete(orphan);
             }

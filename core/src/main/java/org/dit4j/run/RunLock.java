@@ -11,6 +11,8 @@ import java.util.HashSet;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import org.dit4j.io.FileLocks;
+import org.dit4j.io.NoLinks;
 
 /**
  * The right to train in a run folder, which one process has at a time: a lock of the operating system on {@code run.lock}. It ends with
@@ -46,9 +48,13 @@ public final class RunLock implements AutoCloseable {
             throw taken(folder, Long.toString(ProcessHandle.current().pid()));
         FileChannel channel = null;
         try {
-            channel = FileChannel.open(
-                    file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-            if (!lock(channel)) throw taken(folder, text(channel));
+            channel = NoLinks.open(
+                    file.getParent(),
+                    file,
+                    StandardOpenOption.CREATE,
+                    StandardOpenOption.READ,
+                    StandardOpenOption.WRITE);
+            if (!lock(file, channel)) throw taken(folder, text(channel));
             sign(file, channel);
             return new RunLock(folder, file, channel);
         } catch (IOException | RuntimeException e) {
@@ -92,9 +98,9 @@ public final class RunLock implements AutoCloseable {
     }
 
     /** Whoever looks for the {@link #holder} has the lock for a moment, and is waited for. */
-    private static boolean lock(FileChannel channel) throws IOException {
+    private static boolean lock(Path file, FileChannel channel) throws IOException {
         for (int look = 0; ; look++) {
-            if (channel.tryLock(PLACE, 1, false) != null) return true;
+            if (FileLocks.tryLock(file, channel, PLACE, 1, false) != FileLocks.Attempt.HELD) return true;
             if (look == LOOKS) return false;
             try {
                 TimeUnit.MILLISECONDS.sleep(LOOKER_MILLIS);
@@ -115,7 +121,7 @@ public final class RunLock implements AutoCloseable {
         Path file = file(folder);
         if (HELD.contains(file)) return OptionalLong.of(ProcessHandle.current().pid());
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            if (channel.tryLock(PLACE, 1, true) != null) return OptionalLong.empty();
+            if (!FileLocks.isHeld(file, channel, PLACE, 1)) return OptionalLong.empty();
             String holder = text(channel);
             // locked, but not yet signed
             return OptionalLong.of(holder.matches("\\d{1,18}") ? Long.parseLong(holder) : 0);

@@ -1,8 +1,9 @@
 package org.dit4j.run;
 
-import java.io.BufferedWriter;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.LocalDateTime;
@@ -12,6 +13,8 @@ import java.util.List;
 import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.dit4j.io.NoLinks;
+import org.dit4j.io.Printable;
 
 /** {@code log.txt}, in the published format, and of what it says that which a person at a terminal wants to know too. */
 final class RunLog {
@@ -38,9 +41,11 @@ final class RunLog {
     /** Appends a line. What cannot be logged does not end a run. */
     void add(String format, Object... values) {
         String message = values.length == 0 ? format : String.format(Locale.ROOT, format, values);
-        try (BufferedWriter lines = Files.newBufferedWriter(file, StandardOpenOption.CREATE, StandardOpenOption.APPEND)) {
-            lines.write("[" + LocalDateTime.now().format(TIME) + "] " + message);
-            lines.newLine();
+        String line = "[" + LocalDateTime.now().format(TIME) + "] " + Printable.line(message) + System.lineSeparator();
+        try (FileChannel channel = NoLinks.open(
+                file.getParent(), file, StandardOpenOption.CREATE, StandardOpenOption.APPEND, StandardOpenOption.WRITE)) {
+            ByteBuffer bytes = ByteBuffer.wrap(line.getBytes(StandardCharsets.UTF_8));
+            while (bytes.hasRemaining()) channel.write(bytes);
         } catch (IOException e) {
             LOGGER.error("{} cannot be written: {}", file, e.getMessage());
         }

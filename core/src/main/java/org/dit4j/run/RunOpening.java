@@ -19,6 +19,7 @@ import org.dit4j.train.Validation;
 import org.dit4j.vae.LinearRgb;
 import org.dit4j.vae.LatentSpace;
 import org.dit4j.data.Fingerprint;
+import org.dit4j.io.NoLinks;
 
 /** Opens a run in its folder: locks it, removes what a crash left, makes what is missing, and brings the trainer to where the run was. */
 final class RunOpening {
@@ -146,6 +147,10 @@ final class RunOpening {
                     null,
                     "the folder of the run's checkpoints is not there; bring it back, or start another run with"
                             + " --resume never");
+        // a stranger's folder may have links in it, and nothing is written through them
+        NoLinks.require(folder.path(), folder.checkpoints());
+        NoLinks.require(folder.path(), folder.samples());
+        NoLinks.require(folder.path(), folder.log());
         CheckpointFolder.removeOrphans(folder.checkpoints());
         AtomicFile.removeOrphans(folder.path());
         AtomicFile.removeOrphans(folder.samples());

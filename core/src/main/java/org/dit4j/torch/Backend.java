@@ -1,6 +1,9 @@
 package org.dit4j.torch;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.bytedeco.javacpp.Loader;
@@ -44,6 +47,21 @@ public final class Backend {
     private Backend() {}
 
     /**
+     * Compares the native libraries that are unpacked in JavaCPP's cache with the jars that they are from, by checksum, and replaces those
+     * that differ. {@link #load} looks at sizes and times only, as this takes a second.
+     *
+     * @return the files that were replaced, relative to the cache; none if LibTorch is loaded already
+     * @throws IllegalStateException if one cannot be replaced
+     */
+    public static synchronized List<Path> repairLibraries() {
+        try {
+            return loaded ? List.of() : NativeCache.repair();
+        } catch (IOException e) {
+            throw new IllegalStateException(e.getMessage(), e);
+        }
+    }
+
+    /**
      * Sets JavaCPP's memory limits; loads nothing. Plain classes through which a program enters dit4j (configurations, readers) call
      * this in their static initialiser, so that it happens before any class of JavaCPP is touched.
      */
@@ -52,7 +70,10 @@ public final class Backend {
     }
 
     /**
-     * Loads LibTorch and tunes its threads; does nothing the second time.
+     * Loads LibTorch and tunes its threads; does nothing the second time. The first time on a machine the native libraries are unpacked
+     * into JavaCPP's cache: {@code ~/.javacpp/cache}, or the folder that the property {@code org.bytedeco.javacpp.cachedir} names. They
+     * are whole or not there, whatever kills the process, and however many start at once; a program that touches a class of LibTorch
+     * before it has called this or made anything of dit4j leaves that to JavaCPP, which unpacks in place.
      *
      * @throws IllegalStateException if the native libraries of this platform are not on the class path or do not load
      */
@@ -65,8 +86,11 @@ public final class Backend {
                     Pointer.maxPhysicalBytes() >> 20,
                     MAX_PHYSICAL_BYTES,
                     MAX_BYTES);
-        try {
+        try (NativeCache cache = NativeCache.open()) {
             Loader.load(torch.class);
+            if (cache != null) cache.complete();
+        } catch (IOException e) {
+            throw new IllegalStateException(e.getMessage(), e);
         } catch (LinkageError e) {
             throw new IllegalStateException(
                     "LibTorch does not load on " + Loader.Detector.getPlatform() + ": " + e.getMessage()

@@ -133,7 +133,7 @@ class SurgeryTest {
                         SMALL.withInChannels(3), "another autoencoder",
                         SMALL.withTrunk(32, 3, 4), "no weight would fit",
                         SMALL.withLearnSigma(false), "learned variance",
-                        SMALL.withClasses(3, 0), "null label")
+                        SMALL.withClasses(3, 0), "label dropout")
                 .entrySet()) {
             String message = assertThrows(
                             IllegalArgumentException.class, () -> Surgery.fitted(weights(), wrong.getKey()))
