@@ -21,15 +21,16 @@ import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.diffusion.Condition;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.diffusion.Denoiser;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Profile;
+import org.dit4j.model.Trunk;
 import org.dit4j.sample.Guidance;
 import org.dit4j.sample.Solvers;
 import org.dit4j.sample.StepListener;
@@ -38,12 +39,11 @@ import org.dit4j.sample.TorchNoise;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
-import org.dit4j.torch.Precision;
-import org.dit4j.model.Trunk;
 
 /**
  * A trained model that draws pictures. Any number of threads may ask it at once; each gets the pictures that it would get alone. Close it
@@ -163,7 +163,15 @@ public final class DiTPipeline implements AutoCloseable {
                 Optional.empty(),
                 Optional.empty());
         return new DiTPipeline(
-                network, false, GaussianDiffusion.of(diffusion), description, Backend.device(device), Precision.FP32, null, null, 1);
+                network,
+                false,
+                GaussianDiffusion.of(diffusion),
+                description,
+                Backend.device(device),
+                Precision.FP32,
+                null,
+                null,
+                1);
     }
 
     /**

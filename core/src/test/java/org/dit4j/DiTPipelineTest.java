@@ -15,24 +15,27 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.bytedeco.javacpp.Pointer;
-import org.dit4j.torch.Precision;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.DiffusionConfig.Prediction;
 import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
+import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.sample.StepListener;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -42,9 +45,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.dit4j.diffusion.DiffusionConfig;
-import java.util.Map;
-import org.dit4j.io.Safetensors;
 
 class DiTPipelineTest {
     private static final DiTConfig TINY =
@@ -262,8 +262,7 @@ class DiTPipelineTest {
 
     @Test
     void aCheckpointSaysWhatItsNetworkPredicts() throws IOException {
-        DiffusionConfig other =
-                DiffusionConfig.of(NoiseSchedule.COSINE, 1000, Prediction.X0, Variance.FIXED_SMALL);
+        DiffusionConfig other = DiffusionConfig.of(NoiseSchedule.COSINE, 1000, Prediction.X0, Variance.FIXED_SMALL);
         Path file = folder.resolve("fixed.safetensors");
         try (DiT fixed = random(TINY.withLearnSigma(false));
                 DiTPipeline asked = DiTPipeline.of(fixed, other, NAMES, "cpu")) {

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import org.bytedeco.javacpp.Pointer;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.vae.LinearRgb;
@@ -16,7 +17,6 @@ import org.dit4j.vae.TinyAutoencoderConfig;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.dit4j.diffusion.DiffusionConfig;
 
 class LatentPipelineTest {
     private static final SampleRequest REQUEST =

@@ -19,12 +19,12 @@ import org.dit4j.report.Fonts;
 import org.dit4j.report.PngText;
 import org.dit4j.report.Recipe;
 import org.dit4j.run.RunFolder;
+import org.dit4j.torch.Precision;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
-import org.dit4j.torch.Precision;
 
 @Command(
         name = "demo",

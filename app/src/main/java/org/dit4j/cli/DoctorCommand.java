@@ -99,6 +99,7 @@ final class DoctorCommand implements Callable<Integer> {
         add(Checks.disk("results", resultsDir));
         add(Checks.disk("temp", Path.of(System.getProperty("java.io.tmpdir"))));
         add(Checks.fonts(Fonts.available()));
+        add(Checks.pictures());
         if (data.isGiven()) add(data());
         if (!natives.problem().isEmpty()) return;
         add(Checks.model("cpu"));
@@ -118,10 +119,7 @@ final class DoctorCommand implements Callable<Integer> {
             return Checks.data(opened.describe());
         } catch (IOException | RuntimeException e) {
             return Finding.fail(
-                    "data",
-                    Area.DATA,
-                    Failure.of(e).getMessage().lines().findFirst().orElse(""),
-                    "dit train --help says what --data-path takes");
+                    "data", Area.DATA, Failure.of(e).getMessage(), "dit train --help says what --data-path takes");
         }
     }
 

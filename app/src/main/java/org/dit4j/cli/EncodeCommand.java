@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.dit4j.data.Dataset;
@@ -18,14 +19,13 @@ import org.dit4j.jobs.ShardRunner;
 import org.dit4j.report.Progress;
 import org.dit4j.report.Terminal;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Precision;
 import org.dit4j.vae.LatentCodec;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
-import java.util.List;
-import org.dit4j.torch.Precision;
 
 @Command(
         name = "encode",
@@ -136,13 +136,8 @@ final class EncodeCommand implements Callable<Integer> {
     private void encode(Dataset data, LatentCodec codec) throws IOException {
         PrintWriter err = spec.commandLine().getErr();
         err.println(data.describe());
-        EncodeConfig config = new EncodeConfig(
-                shardSize,
-                batchSize,
-                numWorkers,
-                pictures.skipBroken(),
-                precision,
-                device);
+        EncodeConfig config =
+                new EncodeConfig(shardSize, batchSize, numWorkers, pictures.skipBroken(), precision, device);
         try (Progress progress = new Progress(err, Terminal.ofStandardError(), "encode", data.size());
                 Logs logs = Logs.to(progress::message)) {
             ShardRunner.run(

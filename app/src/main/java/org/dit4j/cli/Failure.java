@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.concurrent.Callable;
 import org.dit4j.report.ErrorText;
-import org.dit4j.train.DivergedException;
 import org.dit4j.run.SaveException;
+import org.dit4j.train.DivergedException;
 
 /** A command that cannot go on: the exit code, and a message for the person at the terminal. The one place that maps exceptions to both. */
 final class Failure extends RuntimeException {

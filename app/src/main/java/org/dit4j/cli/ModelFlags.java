@@ -1,11 +1,11 @@
 package org.dit4j.cli;
 
 import org.dit4j.data.Dataset;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import picocli.CommandLine.Option;
-import org.dit4j.diffusion.DiffusionConfig;
 
 /** Which network to train: a published size, or one of its own. */
 final class ModelFlags {

@@ -10,15 +10,15 @@ import java.util.function.Function;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.SampleRequest;
 import org.dit4j.checkpoint.Weights;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Profile;
 import org.dit4j.report.Words;
+import org.dit4j.torch.Precision;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.torch.Precision;
 
 /** Flags whose values are names from a list: both the converter and the candidates that help texts, completion and "did you mean" show. */
 abstract class Names<T> implements ITypeConverter<T>, Iterable<String> {

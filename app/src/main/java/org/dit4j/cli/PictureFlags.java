@@ -9,6 +9,9 @@ import org.dit4j.data.ClassTable;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.DatasetConfig;
 import org.dit4j.data.Datasets;
+import org.dit4j.data.ImageFolderConfig;
+import org.dit4j.io.PictureLimits;
+import org.dit4j.io.PictureReading;
 import picocli.CommandLine.Option;
 
 /** Where pictures are, their size, and what their classes are called. */
@@ -20,7 +23,7 @@ final class PictureFlags {
             paramLabel = "PATH",
             description = {
                 "glyphs: ten kinds of shapes, built in; to train on.",
-                "A folder or .zip: PNG and JPEG pictures, in one folder for each class.",
+                "A folder or .zip: pictures (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM), in one folder for each class.",
                 "An IDX file or its folder: grey pictures, as MNIST and Fashion-MNIST have them.",
                 "WebDataset's tar files: a folder of them, one, or several as in train-{000000..000146}.tar.",
                 "A folder that \"dit encode\" made: latents; to train on."
@@ -48,8 +51,9 @@ final class PictureFlags {
             converter = Ranges.CountOrNone.class,
             paramLabel = "N",
             description = "Which folder names the class: 1 is right below PATH, 2 one further down; 0 is the one that"
-                    + " holds the picture. Default: ${DEFAULT-VALUE}.")
-    private int classDepth = 1;
+                    + " holds the picture. Default: the one right below PATH, or below a folder in it that holds all; pictures right in PATH are"
+                    + " one class.")
+    private Integer classDepth;
 
     @Option(
             names = "--classes-csv",
@@ -92,6 +96,19 @@ final class PictureFlags {
                     + " it. Default: fail.")
     private OnBroken onBroken = OnBroken.FAIL;
 
+    @Option(
+            names = "--exif-rotate",
+            description = "Turn and mirror pictures as their EXIF orientation says. Default: no, as Pillow and"
+                    + " torchvision.")
+    private boolean exifRotate;
+
+    @Option(
+            names = "--max-pixels",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Pictures of more pixels count as broken. Default: ${DEFAULT-VALUE}, as Pillow's.")
+    private int maxPixels = (int) PictureLimits.PILLOW_MAX_PIXELS;
+
     boolean skipBroken() {
         return onBroken == OnBroken.SKIP;
     }
@@ -126,7 +143,8 @@ final class PictureFlags {
     DatasetConfig config() {
         DatasetConfig config = DatasetConfig.standard()
                 .withClassNames(classNames)
-                .withClassDepth(classDepth)
+                .withClassDepth(classDepth == null ? ImageFolderConfig.AUTOMATIC : classDepth)
+                .withReading(new PictureReading(exifRotate, new PictureLimits(maxPixels)))
                 .withSkipBroken(skipBroken());
         if (imageSize != null) config = config.withImageSize(imageSize);
         Optional<ClassTable> table = Failure.as(ExitCode.DATA, this::classTable);
@@ -135,7 +153,16 @@ final class PictureFlags {
 
     /** Opens the data; what is wrong with them fails as {@link ExitCode#DATA}. */
     Dataset open(DatasetConfig config) {
-        return Failure.as(ExitCode.DATA, () -> Datasets.open(path(), config));
+        return Failure.as(ExitCode.DATA, () -> {
+            Dataset data = Datasets.open(path(), config);
+            try {
+                data.check();
+                return data;
+            } catch (IOException | RuntimeException e) {
+                data.close();
+                throw e;
+            }
+        });
     }
 
     private Optional<ClassTable> classTable() throws IOException {

@@ -3,9 +3,9 @@ package org.dit4j.cli;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.dit4j.run.Cadence;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
-import org.dit4j.run.Cadence;
 
 /** Converters of numbers that refuse what is out of range, in flags and recipes alike. */
 final class Ranges {

@@ -18,7 +18,6 @@ import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import org.dit4j.ClassNames;
 import org.dit4j.DiTPipeline;
-import org.dit4j.torch.Precision;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.Checkpoints;
@@ -32,6 +31,7 @@ import org.dit4j.report.PngText;
 import org.dit4j.report.Words;
 import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Precision;
 import org.dit4j.vae.LatentCodec;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -220,8 +220,7 @@ final class SampleCommand implements Callable<Integer> {
         if (previewVae != null && !frames)
             throw new IllegalArgumentException("--preview-vae decodes the steps of a film; add --frames");
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
-        OpenOptions options =
-                open.options(vae.isGiven() ? vae.path() : null).withVaeScaling(vaeScale.scaling());
+        OpenOptions options = open.options(vae.isGiven() ? vae.path() : null).withVaeScaling(vaeScale.scaling());
         try (DiTPipeline pipeline =
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());

@@ -4,25 +4,25 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.checkpoint.Retention;
 import org.dit4j.data.Dataset;
-import org.dit4j.train.LearningRate;
+import org.dit4j.run.Cadence;
 import org.dit4j.run.Origin;
 import org.dit4j.run.RunFolder;
 import org.dit4j.run.RunIdentity;
-import org.dit4j.train.TrainConfig;
+import org.dit4j.run.RunPlan;
+import org.dit4j.run.Safety;
 import org.dit4j.run.Safety.OnSaveFailure;
+import org.dit4j.torch.Precision;
+import org.dit4j.train.EmaSchedule;
+import org.dit4j.train.Execution;
+import org.dit4j.train.LearningRate;
+import org.dit4j.train.TrainConfig;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import org.dit4j.run.Cadence;
-import org.dit4j.train.EmaSchedule;
-import org.dit4j.checkpoint.Retention;
-import org.dit4j.run.Safety;
-import org.dit4j.train.Execution;
-import java.util.List;
-import org.dit4j.torch.Precision;
-import org.dit4j.run.RunPlan;
 
 /** The flags of a training run. Their defaults are the published recipe. */
 final class TrainFlags {
@@ -287,10 +287,7 @@ final class TrainFlags {
 
         Safety safety() {
             return new Safety(
-                    new Retention(keepLast, keepEvery),
-                    onSaveFailure,
-                    Safety.DEFAULT.maxSkippedInARow(),
-                    maxRollbacks);
+                    new Retention(keepLast, keepEvery), onSaveFailure, Safety.DEFAULT.maxSkippedInARow(), maxRollbacks);
         }
 
         /** What a run begins with that is not there yet. */

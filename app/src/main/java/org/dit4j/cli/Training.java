@@ -18,6 +18,7 @@ import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
 import org.dit4j.io.AtomicFile;
+import org.dit4j.jobs.LatentEncoder;
 import org.dit4j.report.Board;
 import org.dit4j.report.Estimate;
 import org.dit4j.report.Figures;
@@ -30,25 +31,24 @@ import org.dit4j.report.SampleGrid;
 import org.dit4j.report.TensorBoard;
 import org.dit4j.report.Terminal;
 import org.dit4j.report.Words;
-import org.dit4j.torch.Backend;
 import org.dit4j.run.InitialState;
 import org.dit4j.run.Origin;
 import org.dit4j.run.RunFolder;
 import org.dit4j.run.RunIdentity;
-import org.dit4j.train.TrainConfig;
-import org.dit4j.train.Trainer;
+import org.dit4j.run.RunLock;
+import org.dit4j.run.RunPlan;
+import org.dit4j.run.Safety;
 import org.dit4j.run.TrainingListener;
 import org.dit4j.run.TrainingLog;
 import org.dit4j.run.TrainingRun;
+import org.dit4j.torch.Backend;
+import org.dit4j.train.TrainConfig;
+import org.dit4j.train.Trainer;
 import org.dit4j.train.Validation;
 import org.dit4j.train.ValidationLosses;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
 import picocli.CommandLine.Model.CommandSpec;
-import org.dit4j.run.Safety;
-import org.dit4j.jobs.LatentEncoder;
-import org.dit4j.run.RunPlan;
-import org.dit4j.run.RunLock;
 
 /** A training run at the terminal: flags and recipe become records, then one library call, with progress, grids of samples, curves and a model card. */
 final class Training implements AutoCloseable {
@@ -171,8 +171,7 @@ final class Training implements AutoCloseable {
 
     /** What a run that has not begun would begin with, checked. */
     private InitialState initialState() {
-        return Failure.as(
-                ExitCode.CHECKPOINT, () -> flags.output.origin().open(config, trained));
+        return Failure.as(ExitCode.CHECKPOINT, () -> flags.output.origin().open(config, trained));
     }
 
     /**
@@ -220,7 +219,8 @@ final class Training implements AutoCloseable {
     /** As {@link #run(PrintWriter)}, and {@code another} follows the run too. */
     RunFolder run(PrintWriter err, TrainingListener another) throws IOException {
         RunLock lock = Failure.as(
-                ExitCode.USAGE, () -> RunLock.take(flags.output.resultsDir, () -> begun().orElseGet(() -> create(err))));
+                ExitCode.USAGE,
+                () -> RunLock.take(flags.output.resultsDir, () -> begun().orElseGet(() -> create(err))));
         RunFolder folder = lock.folder();
         err.println(trained.describe());
         if (validated.isPresent())
@@ -238,7 +238,11 @@ final class Training implements AutoCloseable {
             if (run.trainer().steps() > 0) err.println(goesOn(run.trainer().steps()));
             err.flush();
             AtomicFile.write(folder.config(), describe().getBytes(StandardCharsets.UTF_8));
-            try (Progress progress = new Progress(err, Terminal.ofStandardError(), "train", plan.cadence().maxSteps());
+            try (Progress progress = new Progress(
+                            err,
+                            Terminal.ofStandardError(),
+                            "train",
+                            plan.cadence().maxSteps());
                     Logs logs = Logs.to(progress::message);
                     Signals signals = Signals.handle(run::stop)) {
                 run.measurePeak();
@@ -390,8 +394,7 @@ final class Training implements AutoCloseable {
 
         private void draw(Trainer trainer) throws IOException {
             SampleGrid grid = SampleGrid.of(config.model());
-            try (DiTPipeline pipeline =
-                    drawing(DiTPipeline.of(
+            try (DiTPipeline pipeline = drawing(DiTPipeline.of(
                     trainer.state().averagedNetwork(),
                     config.diffusion(),
                     classNames(),

@@ -23,11 +23,12 @@ import org.dit4j.data.Glyphs;
 import org.dit4j.doctor.Finding.Area;
 import org.dit4j.io.Durable;
 import org.dit4j.io.FileLocks;
+import org.dit4j.io.Images;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.train.Execution;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
-import org.dit4j.train.Execution;
 
 /** The checks: each looks at facts and says what it found. What is tried for real (disks, a training step, a sample) is tiny. */
 public final class Checks {
@@ -373,6 +374,11 @@ public final class Checks {
                         Area.MACHINE,
                         "none: grids have no captions, and there are no charts",
                         "install some (Debian: apt install fontconfig fonts-dejavu-core)");
+    }
+
+    /** What decodes pictures: the same code on every machine, so that no pixel depends on it. */
+    public static Finding pictures() {
+        return ok("pictures", Area.MACHINE, "JPEG by " + Images.JPEG_DECODER);
     }
 
     /** What a data set says of itself. */

@@ -6,7 +6,7 @@ package org.dit4j.doctor;
  * @param name of the check, one word or two
  * @param status whether dit works in spite of it
  * @param area what is to blame, if anything is
- * @param text the facts, one line
+ * @param text the facts, one line; of data a line for each problem
  * @param cure what to do about it, one line; empty if all is well
  */
 public record Finding(String name, Status status, Area area, String text, String cure) {
@@ -48,7 +48,7 @@ public record Finding(String name, Status status, Area area, String text, String
         return new Finding(name, Status.FAIL, area, text, cure);
     }
 
-    /** The facts and their cure as people read them, one line each. */
+    /** The facts and their cure as people read them. */
     public String toLines() {
         String facts = String.format("%-4s  %-10s  %s", status, name, text);
         return cure.isEmpty() ? facts : facts + System.lineSeparator() + " ".repeat(18) + "→ " + cure;

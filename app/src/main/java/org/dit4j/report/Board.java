@@ -11,9 +11,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.run.RunFolder;
-import org.dit4j.train.Trainer;
 import org.dit4j.run.TrainingListener;
 import org.dit4j.run.TrainingLog;
+import org.dit4j.train.Trainer;
 
 /**
  * Keeps a run folder's model card, {@code README.md}, and {@code curves.png} up to date: with each grid of samples, and else now and then.
@@ -55,7 +55,8 @@ public final class Board implements TrainingListener {
         try {
             history.refresh();
             Curves.write(curves(folder), folder.path().getFileName() + ", step " + Numbers.number(step), history);
-            String text = card.text(step, trainer.state().trainedImages(), history, grid(step), Files.exists(curves(folder)));
+            String text =
+                    card.text(step, trainer.state().trainedImages(), history, grid(step), Files.exists(curves(folder)));
             AtomicFile.write(folder.path().resolve("README.md"), text.getBytes(StandardCharsets.UTF_8));
         } catch (IOException | RuntimeException e) { // a chart that cannot be drawn is no reason to lose a run either
             messages.accept("No curves or model card at step " + step + ": " + e.getMessage());

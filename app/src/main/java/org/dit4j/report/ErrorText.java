@@ -7,6 +7,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
+import org.dit4j.io.FormatException;
 import org.dit4j.train.DivergedException;
 
 /** What was thrown, in words for people. */
@@ -39,6 +40,11 @@ public final class ErrorText {
                 || thrown instanceof DivergedException
                 || thrown.getClass() == RuntimeException.class;
         return (says ? "" : thrown.getClass().getSimpleName() + ": ")
-                + String.join("\n", message.lines().limit(MAX_LINES).toList());
+                + String.join(
+                        "\n",
+                        message.lines()
+                                // these are lists that limit themselves
+                                .limit(thrown instanceof FormatException ? Long.MAX_VALUE : MAX_LINES)
+                                .toList());
     }
 }

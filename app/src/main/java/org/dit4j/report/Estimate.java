@@ -12,15 +12,15 @@ import org.bytedeco.pytorch.Device;
 import org.dit4j.checkpoint.Retention;
 import org.dit4j.data.Dataset;
 import org.dit4j.doctor.Machine;
+import org.dit4j.run.Cadence;
+import org.dit4j.run.Rehearsal;
+import org.dit4j.run.RunPlan;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.DeviceLoad;
-import org.dit4j.train.MemoryNeed;
-import org.dit4j.run.Rehearsal;
-import org.dit4j.train.TrainConfig;
-import org.dit4j.run.Cadence;
-import org.dit4j.train.Execution;
 import org.dit4j.torch.Precision;
-import org.dit4j.run.RunPlan;
+import org.dit4j.train.Execution;
+import org.dit4j.train.MemoryNeed;
+import org.dit4j.train.TrainConfig;
 
 /**
  * What a run will need, as {@code --dry-run} shows it; sizes in bytes.
@@ -65,8 +65,7 @@ public record Estimate(
      * @param stepsDone that lie behind the run
      * @param results where its folder is to be
      */
-    public static Estimate of(
-            RunPlan plan, Dataset data, long stepsDone, Path results) throws IOException {
+    public static Estimate of(RunPlan plan, Dataset data, long stepsDone, Path results) throws IOException {
         TrainConfig config = plan.config();
         Cadence cadence = plan.cadence();
         Device device = Backend.device(plan.execution().device());
@@ -81,7 +80,12 @@ public record Estimate(
         long byTime =
                 totalSeconds == null || cadence.ckptSeconds() == 0 ? 0 : (long) (totalSeconds / cadence.ckptSeconds());
         long checkpoint = MemoryNeed.checkpoint(config.model()),
-                kept = kept(cadence.maxSteps(), cadence.ckptEvery(), byTime, plan.safety().retention());
+                kept =
+                        kept(
+                                cadence.maxSteps(),
+                                cadence.ckptEvery(),
+                                byTime,
+                                plan.safety().retention());
         long disk = checkpoint * (kept + 1),
                 diskFree = Files.getFileStore(Machine.existing(results)).getUsableSpace();
         String advice = needed > available
@@ -138,19 +142,18 @@ public record Estimate(
     }
 
     /** The cheapest change with which it fits. */
-    private static String memoryAdvice(
-            TrainConfig config, Execution execution, long available, Device device) {
+    private static String memoryAdvice(TrainConfig config, Execution execution, long available, Device device) {
         for (boolean recompute : new boolean[] {execution.recompute(), true}) {
             int micro = IntStream.rangeClosed(1, execution.microBatchSize(config))
                     .filter(images -> config.globalBatchSize() % images == 0)
-                    .filter(images ->
-                            need(config, execution, images, recompute).inMemoryOf(device) <= available)
+                    .filter(images -> need(config, execution, images, recompute).inMemoryOf(device) <= available)
                     .max()
                     .orElse(0);
             if (micro > 0)
                 return "take --micro-batch-size " + micro
                         + (recompute && !execution.recompute() ? " --recompute" : "")
-                        + ", which trains the same" + (execution.precision() == Precision.FP32 ? "; --precision autocast needs less too" : "");
+                        + ", which trains the same"
+                        + (execution.precision() == Precision.FP32 ? "; --precision autocast needs less too" : "");
         }
         return "the weights and the optimiser alone need "
                 + bytes(need(config, execution, 1, true).inMemoryOf(device))

@@ -14,15 +14,11 @@ import org.dit4j.io.Printable;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.run.Origin;
 import org.dit4j.run.RunFolder;
-import org.dit4j.train.TrainConfig;
-import org.dit4j.run.TrainingLog;
-import org.dit4j.train.ValidationLosses;
-import org.dit4j.torch.Precision;
 import org.dit4j.run.RunPlan;
-import java.awt.image.BufferedImage;
-import org.dit4j.DiTPipeline;
-import java.io.File;
-import javax.imageio.ImageIO;
+import org.dit4j.run.TrainingLog;
+import org.dit4j.torch.Precision;
+import org.dit4j.train.TrainConfig;
+import org.dit4j.train.ValidationLosses;
 
 /**
  * What a stranger should know of a run: Markdown with the front matter of
@@ -121,7 +117,9 @@ public final class ModelCard {
 
     private Map<String, String> progress(long step, long images, RunHistory history) {
         Map<String, String> rows = new LinkedHashMap<>();
-        rows.put("steps", Numbers.number(step) + " of " + Numbers.number(plan.cadence().maxSteps()));
+        rows.put(
+                "steps",
+                Numbers.number(step) + " of " + Numbers.number(plan.cadence().maxSteps()));
         String epochs = data.size() == Dataset.ENDLESS
                 ? ""
                 : ", " + Numbers.real((double) images / data.size()) + " times the data";
@@ -183,7 +181,11 @@ public final class ModelCard {
                                 ? ""
                                 : ", half-life at most " + config.ema().rampRatio() + " of the images trained"));
         rows.put("random flips", config.flip() ? "yes" : "no");
-        rows.put("precision", plan.execution().precision() == Precision.FP32 ? "float32" : "bfloat16 matrix products, float32 weights");
+        rows.put(
+                "precision",
+                plan.execution().precision() == Precision.FP32
+                        ? "float32"
+                        : "bfloat16 matrix products, float32 weights");
         rows.put("seed", Long.toString(config.seed()));
         vae.ifPresent(path -> rows.put("autoencoder", path.toString()));
         return rows;

@@ -8,11 +8,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Consumer;
 import org.dit4j.io.EventFile;
-import org.dit4j.train.Histograms;
 import org.dit4j.run.RunFolder;
-import org.dit4j.train.Trainer;
 import org.dit4j.run.TrainingListener;
 import org.dit4j.run.TrainingLog;
+import org.dit4j.train.Histograms;
+import org.dit4j.train.Trainer;
 import org.dit4j.train.ValidationLosses;
 
 /** Writes what a run logs for TensorBoard too. What cannot be written is told, and does not end the run. */

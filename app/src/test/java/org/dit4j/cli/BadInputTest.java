@@ -19,10 +19,10 @@ import java.util.zip.ZipOutputStream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.io.Safetensors;
-import org.dit4j.torch.Backend;
-import org.dit4j.torch.TensorScope;
 import org.dit4j.run.RunFolder;
 import org.dit4j.run.RunLock;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -128,10 +128,7 @@ class BadInputTest {
                     file,
                     tensors,
                     new DiTCheckpoint.Description(
-                                    description.model().withTrunk(32, 1, 2),
-                                    List.of(),
-                                    description.diffusion(),
-                                    "")
+                                    description.model().withTrunk(32, 1, 2), List.of(), description.diffusion(), "")
                             .metadata());
         }
         return file;
@@ -218,7 +215,7 @@ class BadInputTest {
                 "DATA  | --data-path=$EMPTY | $EMPTY: ",
                 "DATA  | --data-path=$BROKEN --image-size=16 --num-classes=1 | 1.png: ",
                 "DATA  | --data-path=$BROKEN --image-size=16 --num-classes=1 | ; repair or remove it, or go on without such pictures: --on-broken skip",
-                "DATA  | --data-path=$BROKEN/cat --image-size=16 | 1.png: lies right in $BROKEN/cat, so it has no class; put the pictures of each class into a folder of their own, as in $BROKEN/cat/CLASS/1.png",
+                "DATA  | --data-path=$BROKEN/cat --image-size=16 --class-depth=1 | 1.png: lies right in $BROKEN/cat, so it has no class; put the pictures of each class into a folder of their own, as in $BROKEN/cat/CLASS/1.png",
                 "DATA  | --data-path=$PNG | PNG and JPEG pictures are given as a folder or .zip",
                 "USAGE | --num-workers=1000 | number of workers 1000 is outside 0 … 256",
                 "USAGE | --global-batch-size=100000000 | a micro-batch of 100,000,000 images has 307,200,000,000 values, and 2,147,483,647 are the most",

@@ -42,8 +42,8 @@ class ContinueTest {
     }
 
     private static long newestStep(Path run) throws IOException {
-        Path newest =
-                CheckpointFolder.newestWhole(run.resolve("checkpoints"), damage -> {}).orElseThrow();
+        Path newest = CheckpointFolder.newestWhole(run.resolve("checkpoints"), damage -> {})
+                .orElseThrow();
         return CheckpointFolder.state(newest).get("step").asLong();
     }
 

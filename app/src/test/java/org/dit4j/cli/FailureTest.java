@@ -13,10 +13,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.io.FormatException;
+import org.dit4j.run.SaveException;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.train.DivergedException;
-import org.dit4j.run.SaveException;
 import org.junit.jupiter.api.Test;
 
 class FailureTest {

@@ -63,8 +63,7 @@ class FirstVersionTest {
 
     @Test
     void theSameCommandGoesOnWithItsRun() throws IOException {
-        CommandRun again =
-                train("glyphs", "--image-size=16", "--patch-size=4", "--ema-ramp=0.05", "--max-steps=8");
+        CommandRun again = train("glyphs", "--image-size=16", "--patch-size=4", "--ema-ramp=0.05", "--max-steps=8");
         assertEquals(0, again.exitCode(), again.err());
         assertTrue(again.err().contains("goes on after step 6"), again.err());
         assertFalse(again.err().contains("Changed"), again.err());
@@ -128,11 +127,7 @@ class FirstVersionTest {
         values.put("digest", Sha256.hex(new ObjectMapper().writeValueAsBytes(new TreeMap<>(values))));
         Files.write(file, new ObjectMapper().writeValueAsBytes(values));
         CommandRun refused = train(
-                "glyphs",
-                "--image-size=16",
-                "--patch-size=4",
-                "--max-steps=8",
-                "--resume=" + run("000-DiT-24x1-4"));
+                "glyphs", "--image-size=16", "--patch-size=4", "--max-steps=8", "--resume=" + run("000-DiT-24x1-4"));
         assertFalse(refused.exitCode() == 0);
         assertTrue(refused.err().contains("is of version 3, and this dit4j reads up to version 2"), refused.err());
     }

@@ -65,8 +65,8 @@ class FullDiskTest {
         Path folder = Path.of(args[0]);
         mount(folder, 64 << 20, false);
         assertEquals(0, train(folder, "stop").exitCode());
-        long checkpoint =
-                bytes(CheckpointFolder.checkpoints(run(folder).resolve("checkpoints")).get(0));
+        long checkpoint = bytes(
+                CheckpointFolder.checkpoints(run(folder).resolve("checkpoints")).get(0));
         for (int taken : new int[] {0, 4096}) { // there is room for run.json alone, and for nothing
             mount(folder, 4096, false);
             Files.write(folder.resolve("other"), new byte[taken]);
@@ -108,7 +108,8 @@ class FullDiskTest {
         assertTrue(message.lines().count() <= 5, message);
         assertTrue(run.err().matches(NEEDS), run.err());
         boolean saved = Files.isDirectory(folder.resolve("runs"))
-                && !CheckpointFolder.checkpoints(run(folder).resolve("checkpoints")).isEmpty();
+                && !CheckpointFolder.checkpoints(run(folder).resolve("checkpoints"))
+                        .isEmpty();
         if (saved)
             assertEquals(0, CommandRun.of("verify", run(folder).toString()).exitCode());
         boolean wentOn = run.err().contains("train " + STEPS + "/" + STEPS);
@@ -134,8 +135,8 @@ class FullDiskTest {
     }
 
     private static long step(Path folder) throws IOException {
-        return CheckpointFolder.state(
-                        CheckpointFolder.latest(run(folder).resolve("checkpoints")).orElseThrow())
+        return CheckpointFolder.state(CheckpointFolder.latest(run(folder).resolve("checkpoints"))
+                        .orElseThrow())
                 .get("step")
                 .asLong();
     }

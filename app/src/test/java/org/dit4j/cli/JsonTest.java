@@ -19,6 +19,7 @@ import org.dit4j.checkpoint.VaeCheckpoint;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.Estimate;
 import org.dit4j.torch.Backend;
+import org.dit4j.train.Execution;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.AutoencoderKlConfig;
@@ -28,7 +29,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.dit4j.train.Execution;
 
 /** Every command that reports prints exactly one JSON object, with the keys that {@code docs/command-line.md} promises. */
 class JsonTest {

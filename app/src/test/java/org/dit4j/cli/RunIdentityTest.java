@@ -32,7 +32,8 @@ class RunIdentityTest {
         results = folder.resolve("r");
         for (String name : List.of("cat", "dog")) {
             Files.createDirectories(data.resolve(name));
-            for (int i = 0; i < 4; i++) Images.writePng(data.resolve(name).resolve(i + ".png"), picture(name, i), Map.of());
+            for (int i = 0; i < 4; i++)
+                Images.writePng(data.resolve(name).resolve(i + ".png"), picture(name, i), Map.of());
         }
     }
 
@@ -45,7 +46,10 @@ class RunIdentityTest {
 
     private CommandRun train(Path path, int maxSteps, String... more) {
         List<String> flags = new java.util.ArrayList<>(List.of(
-                "--data-path=" + path, "--image-size=16", "--sample-every=0", "--max-steps=" + maxSteps,
+                "--data-path=" + path,
+                "--image-size=16",
+                "--sample-every=0",
+                "--max-steps=" + maxSteps,
                 "--results-dir=" + results));
         flags.addAll(List.of(more));
         return CommandRun.of(TinyRun.flags("train", flags.toArray(String[]::new)));
@@ -80,8 +84,9 @@ class RunIdentityTest {
         assertEquals(0, replaced.exitCode(), replaced.err());
         assertEquals(2, runs().size(), "the pictures of cats are of dogs now, though of equal number and size");
         assertTrue(
-                replaced.err().contains("a new run, not the run " + results.resolve(runs().get(0))
-                        + ", which differs in data: other names, sizes or content of " + data),
+                replaced.err()
+                        .contains("a new run, not the run " + results.resolve(runs().get(0))
+                                + ", which differs in data: other names, sizes or content of " + data),
                 replaced.err());
     }
 
@@ -102,9 +107,13 @@ class RunIdentityTest {
             List<CommandRun> ended = new java.util.ArrayList<>();
             for (Future<CommandRun> one : both.invokeAll(List.of(command, command))) ended.add(one.get());
             assertEquals(1, runs().size(), "one run");
-            List<Integer> codes = ended.stream().map(CommandRun::exitCode).sorted().toList();
+            List<Integer> codes =
+                    ended.stream().map(CommandRun::exitCode).sorted().toList();
             assertEquals(List.of(0, 2), codes, ended.toString());
-            CommandRun second = ended.stream().filter(run -> run.exitCode() == 2).findFirst().orElseThrow();
+            CommandRun second = ended.stream()
+                    .filter(run -> run.exitCode() == 2)
+                    .findFirst()
+                    .orElseThrow();
             assertTrue(
                     second.err().contains(results.resolve(runs().get(0)) + " is being trained by process "),
                     second.err());

@@ -23,7 +23,8 @@ final class CheckpointNames {
 
     /** Whether these files are all that a checkpoint needs. */
     static boolean areComplete(Collection<String> files) {
-        return files.containsAll(REQUIRED) && files.stream().anyMatch(name -> name.matches("optimizer[\\w-]*\\.safetensors"));
+        return files.containsAll(REQUIRED)
+                && files.stream().anyMatch(name -> name.matches("optimizer[\\w-]*\\.safetensors"));
     }
 
     /** The name of a step's checkpoint. */

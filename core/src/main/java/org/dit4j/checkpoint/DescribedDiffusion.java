@@ -46,7 +46,8 @@ record DescribedDiffusion(DiffusionConfig diffusion, SchedulerConfig scheduler) 
         DiffusionConfig published = DiffusionConfig.published(model.learnSigma());
         if (profile == Profile.DIFFUSERS) published = published.withProducts(Products.FLOAT32);
         String said = metadata.getOrDefault(DIFFUSION, "");
-        if (metadata.containsKey(DDIM_OF_0_1_0)) return of(JSON.readValue(metadata.get(DDIM_OF_0_1_0), Ddim.class), published);
+        if (metadata.containsKey(DDIM_OF_0_1_0))
+            return of(JSON.readValue(metadata.get(DDIM_OF_0_1_0), Ddim.class), published);
         SchedulerConfig scheduler = metadata.containsKey(SCHEDULER)
                 ? JSON.readValue(metadata.get(SCHEDULER), SchedulerConfig.class)
                 : SchedulerConfig.PUBLISHED;

@@ -29,12 +29,8 @@ import org.dit4j.vae.LinearRgb;
  */
 public final class DiTCheckpoint {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final String MODEL = "dit4j.model",
-            CLASSES = "dit4j.classes",
-            WEIGHTS = "dit4j.weights";
-    private static final String PROFILE = "dit4j.profile",
-            LATENTS = "dit4j.latents",
-            COLOURS = "dit4j.colours";
+    private static final String MODEL = "dit4j.model", CLASSES = "dit4j.classes", WEIGHTS = "dit4j.weights";
+    private static final String PROFILE = "dit4j.profile", LATENTS = "dit4j.latents", COLOURS = "dit4j.colours";
 
     static {
         Backend.configure();
@@ -199,8 +195,7 @@ public final class DiTCheckpoint {
     }
 
     /** Writes {@code network} so that {@code file} is always whole. */
-    public static void write(
-            Path file, DiT network, List<String> classNames, DiffusionConfig diffusion, String weights)
+    public static void write(Path file, DiT network, List<String> classNames, DiffusionConfig diffusion, String weights)
             throws IOException {
         write(file, DiTWeights.of(network, classNames, diffusion, weights));
     }

@@ -23,6 +23,7 @@ import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiTBlock;
@@ -35,9 +36,6 @@ import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.LatentCodec;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.dit4j.model.DiT;
-import org.dit4j.DiTPipeline;
-import org.dit4j.io.AtomicFile;
 
 /**
  * The folder of a diffusers {@code DiTPipeline}: {@code model_index.json} with the names of the classes, {@code transformer}, {@code vae},
@@ -316,7 +314,9 @@ public final class DiffusersFolder {
         }
         JsonFile.write(transformer.resolve(CONFIG), config(model));
         Path scheduler = Files.createDirectories(folder.resolve(SCHEDULER_FOLDER));
-        JsonFile.write(scheduler.resolve(SCHEDULER), DiffusersScheduler.of(weights.description()).toJson());
+        JsonFile.write(
+                scheduler.resolve(SCHEDULER),
+                DiffusersScheduler.of(weights.description()).toJson());
         if (vae.isPresent()) writeVae(folder.resolve(VAE), vae.get());
     }
 

@@ -14,7 +14,6 @@ import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.io.FormatException;
-import org.dit4j.model.DiT;
 
 /**
  * The {@code scheduler_config.json} of a pipeline's folder: which diffusion, and how diffusers goes through it.
@@ -22,8 +21,8 @@ import org.dit4j.model.DiT;
  * @param process with a predicted variance; {@link #diffusion} says it of a network
  */
 record DiffusersScheduler(DiffusionConfig process, SchedulerConfig config) {
-    private static final DiffusersScheduler PUBLISHED = new DiffusersScheduler(
-            DiffusionConfig.PUBLISHED.withProducts(Products.FLOAT32), SchedulerConfig.PUBLISHED);
+    private static final DiffusersScheduler PUBLISHED =
+            new DiffusersScheduler(DiffusionConfig.PUBLISHED.withProducts(Products.FLOAT32), SchedulerConfig.PUBLISHED);
 
     /** What a file says, or what is published with a DiT where there is none. */
     static DiffusersScheduler read(Path file) throws IOException {
@@ -84,8 +83,7 @@ record DiffusersScheduler(DiffusionConfig process, SchedulerConfig config) {
 
     /** What is written of a network: diffusers' own, or of another what it was trained to undo. */
     static DiffusersScheduler of(Description description) {
-        return new DiffusersScheduler(
-                description.diffusion().withProducts(Products.FLOAT32), description.scheduler());
+        return new DiffusersScheduler(description.diffusion().withProducts(Products.FLOAT32), description.scheduler());
     }
 
     /** The diffusion of a network that predicts a variance, which DDIM discards, or does not. */

@@ -17,7 +17,6 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Sha256;
-import java.util.zip.CRC32C;
 
 /**
  * What a whole checkpoint consists of, to the last bit: {@code MANIFEST.json}, the last file of a checkpoint to be written. Its own last
@@ -109,7 +108,9 @@ record Manifest(int format, long step, List<StoredFile> files) {
         }
         Set<String> names = files.stream().map(StoredFile::name).collect(Collectors.toSet());
         if (!CheckpointNames.areComplete(names))
-            throw new FormatException(file, "lists " + names + "; a checkpoint has " + CheckpointNames.REQUIRED + " and optimizer.safetensors");
+            throw new FormatException(
+                    file,
+                    "lists " + names + "; a checkpoint has " + CheckpointNames.REQUIRED + " and optimizer.safetensors");
         return this;
     }
 

@@ -81,6 +81,14 @@ public interface Dataset extends AutoCloseable {
         return List.of();
     }
 
+    /**
+     * Looks at all items as far as that is quickly done, and finds what would otherwise end a run after hours: of picture files it reads the
+     * headers.
+     *
+     * @throws IOException with all problems, a line for each; where broken items are skipped, they are noted instead
+     */
+    default void check() throws IOException {}
+
     /** What this is, on one line, for logs; the same in every locale. */
     String describe();
 

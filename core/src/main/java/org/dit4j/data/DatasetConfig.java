@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
+import org.dit4j.io.PictureReading;
 
 /**
  * How {@link Datasets} opens data, whatever their kind.
@@ -17,6 +18,7 @@ import java.util.OptionalInt;
  * @param classDepth which folder names the class, as {@link ImageFolderConfig} has it
  * @param classTable the classes of a folder's pictures; empty: folders name them
  * @param skipBroken whether the next good picture of its class stands in for one that cannot be read, instead of that being an error
+ * @param reading of picture files: limits, and whether they are turned as EXIF says
  * @param seed of what is chosen at random: the glyphs, and the items that are held out
  * @param holdOut how many items are not trained on but validated on; 0: none
  * @param validation other data to validate on; empty: those held out, else the test pictures in a folder of IDX files, else none
@@ -28,6 +30,7 @@ public record DatasetConfig(
         int classDepth,
         Optional<ClassTable> classTable,
         boolean skipBroken,
+        PictureReading reading,
         long seed,
         int holdOut,
         Optional<Path> validation) {
@@ -36,15 +39,17 @@ public record DatasetConfig(
         Objects.requireNonNull(imageSize, "imageSize");
         Objects.requireNonNull(channels, "channels");
         Objects.requireNonNull(classTable, "classTable");
+        Objects.requireNonNull(reading, "reading");
         Objects.requireNonNull(validation, "validation");
         classNames = List.copyOf(classNames);
         if (imageSize.isPresent() && (imageSize.getAsInt() < 1 || imageSize.getAsInt() > 8192))
             throw new IllegalArgumentException("image size " + imageSize.getAsInt() + " is outside 1 … 8192");
         if (channels.isPresent() && channels.getAsInt() < 1)
             throw new IllegalArgumentException("channels is " + channels.getAsInt() + ", and is at least 1");
-        if (classDepth < 0)
-            throw new IllegalArgumentException("class depth is " + classDepth
-                    + "; 1 is the folder right below the root, 0 the folder that holds the picture");
+        if (classDepth < ImageFolderConfig.AUTOMATIC)
+            throw new IllegalArgumentException(
+                    "class depth is " + classDepth
+                            + "; 1 is the folder right below the root, 0 the folder that holds the picture, -1 chooses by the layout");
         if (holdOut < 0) throw new IllegalArgumentException("cannot hold out " + holdOut + " items");
         if (holdOut > 0 && validation.isPresent())
             throw new IllegalArgumentException("items to hold out, and other data to validate on (" + validation.get()
@@ -61,9 +66,10 @@ public record DatasetConfig(
                 OptionalInt.empty(),
                 OptionalInt.empty(),
                 List.of(),
-                1,
+                ImageFolderConfig.AUTOMATIC,
                 Optional.empty(),
                 false,
+                PictureReading.standard(),
                 0,
                 0,
                 Optional.empty());
@@ -78,6 +84,7 @@ public record DatasetConfig(
                 classDepth,
                 classTable,
                 skipBroken,
+                reading,
                 seed,
                 holdOut,
                 validation);
@@ -92,6 +99,7 @@ public record DatasetConfig(
                 classDepth,
                 classTable,
                 skipBroken,
+                reading,
                 seed,
                 holdOut,
                 validation);
@@ -106,6 +114,7 @@ public record DatasetConfig(
                 classDepth,
                 classTable,
                 skipBroken,
+                reading,
                 seed,
                 holdOut,
                 validation);
@@ -114,42 +123,75 @@ public record DatasetConfig(
     /** Names of the classes of an IDX file or of tar files. */
     public DatasetConfig withClassNames(List<String> names) {
         return new DatasetConfig(
-                imageSize, channels, names, classDepth, classTable, skipBroken, seed, holdOut, validation);
+                imageSize, channels, names, classDepth, classTable, skipBroken, reading, seed, holdOut, validation);
     }
 
     /** Another folder names the class. */
     public DatasetConfig withClassDepth(int depth) {
         return new DatasetConfig(
-                imageSize, channels, classNames, depth, classTable, skipBroken, seed, holdOut, validation);
+                imageSize, channels, classNames, depth, classTable, skipBroken, reading, seed, holdOut, validation);
     }
 
     /** Classes of a folder's pictures from a table. */
     public DatasetConfig withClassTable(ClassTable table) {
         return new DatasetConfig(
-                imageSize, channels, classNames, classDepth, Optional.of(table), skipBroken, seed, holdOut, validation);
+                imageSize,
+                channels,
+                classNames,
+                classDepth,
+                Optional.of(table),
+                skipBroken,
+                reading,
+                seed,
+                holdOut,
+                validation);
     }
 
     /** Whether to go on without broken pictures. */
     public DatasetConfig withSkipBroken(boolean skip) {
         return new DatasetConfig(
-                imageSize, channels, classNames, classDepth, classTable, skip, seed, holdOut, validation);
+                imageSize, channels, classNames, classDepth, classTable, skip, reading, seed, holdOut, validation);
     }
 
     /** Another choice of glyphs, and of the items that are held out. */
     public DatasetConfig withSeed(long value) {
         return new DatasetConfig(
-                imageSize, channels, classNames, classDepth, classTable, skipBroken, value, holdOut, validation);
+                imageSize,
+                channels,
+                classNames,
+                classDepth,
+                classTable,
+                skipBroken,
+                reading,
+                value,
+                holdOut,
+                validation);
     }
 
     /** So many items are held out. */
     public DatasetConfig withHoldOut(int count) {
         return new DatasetConfig(
-                imageSize, channels, classNames, classDepth, classTable, skipBroken, seed, count, validation);
+                imageSize, channels, classNames, classDepth, classTable, skipBroken, reading, seed, count, validation);
     }
 
     /** Other data to validate on. */
     public DatasetConfig withValidation(Path path) {
         return new DatasetConfig(
-                imageSize, channels, classNames, classDepth, classTable, skipBroken, seed, holdOut, Optional.of(path));
+                imageSize,
+                channels,
+                classNames,
+                classDepth,
+                classTable,
+                skipBroken,
+                reading,
+                seed,
+                holdOut,
+                Optional.of(path));
+    }
+
+    /** Other limits of picture files, or turned as EXIF says. */
+    public DatasetConfig withReading(PictureReading other) {
+        return new DatasetConfig(
+                imageSize, channels, classNames, classDepth, classTable, skipBroken, other, seed, holdOut, validation);
     }
 }

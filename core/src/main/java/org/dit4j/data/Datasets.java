@@ -91,13 +91,20 @@ public final class Datasets {
             case LATENTS -> requireAsked(config, LatentCache.open(path));
             case TAR ->
                 TarShards.open(
-                        path, new TarShardsConfig(imageSize, channels, config.classNames(), config.skipBroken()));
+                        path,
+                        new TarShardsConfig(
+                                imageSize, channels, config.classNames(), config.skipBroken(), config.reading()));
             case IDX -> requireAsked(config, IdxDataset.open(path, config.classNames()));
             case PICTURES ->
                 openFolder(
                         path,
                         new ImageFolderConfig(
-                                imageSize, channels, config.classDepth(), config.skipBroken(), config.classTable()));
+                                imageSize,
+                                channels,
+                                config.classDepth(),
+                                config.skipBroken(),
+                                config.reading(),
+                                config.classTable()));
         };
     }
 
@@ -200,7 +207,11 @@ public final class Datasets {
                 TarShards.open(
                         path,
                         new TarShardsConfig(
-                                imageSize, training.channels(), training.classNames(), config.skipBroken()));
+                                imageSize,
+                                training.channels(),
+                                training.classNames(),
+                                config.skipBroken(),
+                                config.reading()));
             case IDX -> IdxDataset.open(path, training.classNames());
             case PICTURES -> open(path, config.withImageSize(imageSize).withChannels(training.channels()));
         };

@@ -59,12 +59,16 @@ final class FingerprintInput {
         return HexFormat.of().formatHex(digest.digest());
     }
 
-    /** Of each file its length and the CRC-32 of its first and last 4 KiB. */
-    FingerprintInput addEnds(List<Path> files) throws IOException {
+    /**
+     * Of each file its length and the CRC-32 of its first and last 4 KiB.
+     *
+     * @param skipBroken whether one that cannot be read counts as such, instead of being an error
+     */
+    FingerprintInput addEnds(List<Path> files, boolean skipBroken) throws IOException {
         List<FutureTask<long[]>> tasks = new ArrayList<>();
         for (int from = 0; from < files.size(); from += FILES_OF_TASK) {
             List<Path> some = files.subList(from, Math.min(files.size(), from + FILES_OF_TASK));
-            tasks.add(new FutureTask<>(() -> ends(some)));
+            tasks.add(new FutureTask<>(() -> ends(some, skipBroken)));
         }
         try (Readers readers = new Readers(tasks.size() > 1 ? THREADS : 0, "dit4j-fingerprint")) {
             readers.start(tasks);
@@ -73,16 +77,20 @@ final class FingerprintInput {
         return this;
     }
 
-    /** As {@link #addEnds(List)}, of what an open file holds from a position on; the channel's own position moves. */
+    /** As {@link #addEnds(List, boolean)}, of what an open file holds from a position on; the channel's own position moves. */
     FingerprintInput addEnds(SeekableByteChannel channel, long from) throws IOException {
         ByteBuffer buffer = ByteBuffer.allocate(2 * END_BYTES);
         return add(channel.size() - from).add(crcOfEnds(channel, from, buffer));
     }
 
-    private static long[] ends(List<Path> files) throws IOException {
+    private static long[] ends(List<Path> files, boolean skipBroken) throws IOException {
         long[] ends = new long[2 * files.size()];
         ByteBuffer buffer = ByteBuffer.allocate(2 * END_BYTES);
         for (int i = 0; i < files.size(); i++) {
+            if (skipBroken && !(Files.isReadable(files.get(i)) && Files.isRegularFile(files.get(i)))) {
+                ends[2 * i] = -1;
+                continue;
+            }
             try (SeekableByteChannel channel = Files.newByteChannel(files.get(i))) {
                 ends[2 * i] = channel.size();
                 ends[2 * i + 1] = crcOfEnds(channel, 0, buffer);

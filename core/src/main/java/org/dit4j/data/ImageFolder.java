@@ -16,9 +16,9 @@ import org.dit4j.io.FormatException;
 import org.dit4j.torch.Backend;
 
 /**
- * PNG and JPEG pictures below a folder, or below a folder inside a zip file, with the class in a folder's name or in a table. Classes are
+ * Pictures (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM) below a folder, or below a folder inside a zip file, with the class in a folder's name or in a table. Classes are
  * sorted by name, pictures by class and path, so that the numbers agree with torchvision's {@code ImageFolder}. Folders of equal name
- * in different places are one class. Names that begin with a dot are passed over, files of other types are left out and counted.
+ * in different places are one class. Names that begin with a dot, and folders that archivers and file servers add ({@code __MACOSX}, {@code @eaDir}), are passed over, files of other types are left out and counted.
  */
 public final class ImageFolder implements Dataset {
     static {
@@ -56,6 +56,7 @@ public final class ImageFolder implements Dataset {
                 config.imageSize(),
                 config.channels(),
                 config.skipBroken(),
+                config.reading(),
                 items.size(),
                 index -> items.get(index).label(),
                 new Pictures.Files() {
@@ -66,7 +67,11 @@ public final class ImageFolder implements Dataset {
 
                     @Override
                     public InputStream open(int index) throws IOException {
-                        return Files.newInputStream(items.get(index).file());
+                        Path file = items.get(index).file();
+                        // a pipe would keep its reader waiting for ever
+                        if (Files.exists(file) && !isThere(file))
+                            throw new FormatException(name(index), "not a regular file");
+                        return Files.newInputStream(file);
                     }
                 });
     }
@@ -135,13 +140,15 @@ public final class ImageFolder implements Dataset {
         String colour = channels() == 1 ? "grey" : "RGB";
         return String.format(
                 Locale.ROOT,
-                "%s: %d pictures, %d classes, cropped to %d×%d %s%s",
+                "%s: %d pictures, %d classes%s, cropped to %d×%d %s%s%s",
                 path,
                 size(),
                 classNames.size(),
+                listing.layout(),
                 height(),
                 width(),
                 colour,
+                config.reading().describe(),
                 listing.others());
     }
 
@@ -161,6 +168,11 @@ public final class ImageFolder implements Dataset {
     }
 
     @Override
+    public void check() throws IOException {
+        pictures.check();
+    }
+
+    @Override
     public List<String> brokenPictures() {
         return pictures.broken();
     }
@@ -171,7 +183,7 @@ public final class ImageFolder implements Dataset {
             String stamp = stamp(); // first: what is changed meanwhile is seen the next time
             FingerprintInput input = named("pictures");
             if (archive == null)
-                input.addEnds(items.stream().map(PictureListing.Item::file).toList());
+                input.addEnds(items.stream().map(PictureListing.Item::file).toList(), config.skipBroken());
             else addDirectory(input);
             fingerprint = new Fingerprint(input.hex(), stamp);
         }
@@ -182,13 +194,23 @@ public final class ImageFolder implements Dataset {
     public String stamp() throws IOException {
         FingerprintInput input = named("stamp of pictures");
         if (archive != null) return input.add(attributes).hex();
-        for (PictureListing.Item item : items) input.add(FingerprintInput.attributes(item.file()));
+        for (PictureListing.Item item : items)
+            input.add(
+                    config.skipBroken() && !isThere(item.file())
+                            ? new byte[0]
+                            : FingerprintInput.attributes(item.file()));
         return input.hex();
+    }
+
+    /** A link to nothing is a broken picture, which may be skipped, and a pipe or device must not be opened. */
+    private static boolean isThere(Path file) {
+        return Files.isRegularFile(file);
     }
 
     /** What broken pictures are replaced by is no part of it: without them being skipped, there is no training. */
     private FingerprintInput named(String kind) {
         FingerprintInput input = new FingerprintInput(archive == null ? kind : kind + " in a zip file", this);
+        input.add(config.reading().describe());
         List<String> names = listing.names(items);
         for (int i = 0; i < items.size(); i++)
             input.add(names.get(i)).add(items.get(i).label());

@@ -15,9 +15,12 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.dit4j.io.FormatException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** What {@link ImageFolder} finds below its root, and the classes that the places of the pictures mean. */
 final class PictureListing {
@@ -27,9 +30,28 @@ final class PictureListing {
     /** What Java puts in the place of bytes that are no letter in the locale's encoding. */
     private static final char UNREADABLE = '\uFFFD';
 
-    private final Path root, shownRoot;
+    /** Of the names of picture files, in small letters: those of torchvision, and a few more that Pillow reads. */
+    static final Set<String> ENDINGS =
+            Set.of("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pbm", "pnm");
+    /** Folders that no one made: of macOS' archiver and of Synology's file server. */
+    static final Set<String> NOBODYS = Set.of("__MACOSX", "@eaDir");
+    /** Names that folders have which part a data set, and hardly any class. */
+    private static final Set<String> PARTS =
+            Set.of("train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval");
+
+    private static final Logger log = LoggerFactory.getLogger(PictureListing.class);
+
+    /** Where the pictures are, and the folder whose folders are the classes: the same, or below. */
+    private final Path root;
+
+    private final Path shownRoot;
+    private final Path classRoot;
+    /** Pictures right below the root are one class. */
+    private final boolean flat;
+
     private final ImageFolderConfig config;
     private final List<Path> pictures = new ArrayList<>();
+    private final List<Path> folders = new ArrayList<>();
     private final TreeSet<Path> classFolders = new TreeSet<>();
     private final TreeMap<String, Integer> others = new TreeMap<>();
 
@@ -44,15 +66,66 @@ final class PictureListing {
         this.shownRoot = shownRoot;
         this.config = config;
         Files.walkFileTree(root, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, new Visitor());
-        if (pictures.isEmpty()) throw new FormatException(shownRoot, "no PNG or JPEG picture here or below" + others());
+        if (pictures.isEmpty()) throw new FormatException(shownRoot, "no picture here or below" + others());
+        boolean automatic = config.classDepth() == ImageFolderConfig.AUTOMATIC
+                && config.classTable().isEmpty();
+        flat = automatic && pictures.stream().allMatch(picture -> root.equals(picture.getParent()));
+        classRoot = automatic && !flat ? classRoot() : root;
+        for (Path folder : folders)
+            if (folder.startsWith(classRoot)
+                    && classRoot.relativize(folder).getNameCount() == depth()
+                    && !folder.equals(classRoot)) classFolders.add(folder);
+    }
+
+    private int depth() {
+        return config.classDepth() == ImageFolderConfig.AUTOMATIC ? 1 : config.classDepth();
+    }
+
+    /** Passes over folders that hold all others, and refuses what is likely a folder too high. */
+    private Path classRoot() throws FormatException {
+        Path top = root;
+        while (true) {
+            TreeSet<String> names = new TreeSet<>();
+            boolean deep = true;
+            TreeSet<String> below = new TreeSet<>();
+            for (Path picture : pictures) {
+                Path relative = top.relativize(picture);
+                if (relative.getNameCount() == 1) return top; // a picture without a class, which is refused later
+                names.add(relative.getName(0).toString());
+                deep &= relative.getNameCount() > 2;
+                if (relative.getNameCount() > 2) below.add(relative.getName(1).toString());
+            }
+            boolean parts = names.stream().allMatch(name -> PARTS.contains(name.toLowerCase(Locale.ROOT)));
+            if (parts && names.size() > 1)
+                throw new FormatException(
+                        shown(top),
+                        "its folders " + names + " would be the classes; are they parts of a data set? Give the one to"
+                                + " train on, as in --data-path " + shown(top.resolve(names.first()))
+                                + " --validation-path " + shown(top.resolve(names.last()))
+                                + "; or say that they are classes: --class-depth 1");
+            boolean single = names.size() == 1 && deep && (below.size() > 1 || parts);
+            if (!single) return top;
+            top = top.resolve(names.first());
+        }
+    }
+
+    /** Where the classes are, if that is not right below the root; for descriptions. */
+    String layout() {
+        if (flat) return " (all pictures are one)";
+        return classRoot.equals(root) ? "" : " (the folders in " + shown(classRoot) + ")";
+    }
+
+    private static String nameOf(Path folder) {
+        // a zip file system's folders may end in a slash
+        return folder.getFileName().toString().replace("/", "");
     }
 
     private final class Visitor extends SimpleFileVisitor<Path> {
         @Override
         public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
             if (folder.equals(root)) return FileVisitResult.CONTINUE;
-            if (isHidden(folder)) return FileVisitResult.SKIP_SUBTREE;
-            if (root.relativize(folder).getNameCount() == config.classDepth()) classFolders.add(folder);
+            if (isHidden(folder) || NOBODYS.contains(nameOf(folder))) return FileVisitResult.SKIP_SUBTREE;
+            folders.add(folder);
             return FileVisitResult.CONTINUE;
         }
 
@@ -61,10 +134,15 @@ final class PictureListing {
             if (isHidden(file)) return FileVisitResult.CONTINUE;
             String name = file.getFileName().toString();
             String ending = name.substring(Math.max(0, name.lastIndexOf('.'))).toLowerCase(Locale.ROOT);
-            switch (ending) {
-                case ".png", ".jpg", ".jpeg" -> pictures.add(file);
-                default -> others.merge(ending, 1, Integer::sum);
-            }
+            if (name.indexOf('.') >= 0 && ENDINGS.contains(ending.substring(1))) pictures.add(file);
+            else others.merge(ending, 1, Integer::sum);
+            return FileVisitResult.CONTINUE;
+        }
+
+        @Override
+        public FileVisitResult visitFileFailed(Path file, IOException e) throws IOException {
+            if (!config.skipBroken() || file.equals(root)) throw e;
+            log.warn("left out: {}: {}", shown(file), e.toString());
             return FileVisitResult.CONTINUE;
         }
 
@@ -73,7 +151,7 @@ final class PictureListing {
         }
     }
 
-    /** "; other files left out: 3 (.csv, .webp)", or nothing. */
+    /** "; other files left out: 3 (.csv, .txt)", or nothing. */
     String others() {
         int count = others.values().stream().mapToInt(Integer::intValue).sum();
         if (count == 0) return "";
@@ -90,29 +168,30 @@ final class PictureListing {
     }
 
     private void requireNoEmptyClass() throws FormatException {
-        if (config.classDepth() == ImageFolderConfig.INNERMOST) return;
+        if (config.classDepth() == ImageFolderConfig.INNERMOST || flat) return;
         for (Path picture : pictures)
-            classFolders.remove(root.resolve(root.relativize(picture).subpath(0, config.classDepth())));
+            classFolders.remove(classRoot.resolve(classRoot.relativize(picture).subpath(0, depth())));
         if (!classFolders.isEmpty())
             throw new FormatException(
                     shown(classFolders.first()),
-                    "a class folder without a PNG or JPEG picture; put some there or remove it" + others());
+                    "a class folder without a picture; put some there or remove it" + others());
     }
 
     private String folderName(Path picture) throws FormatException {
-        Path relative = root.relativize(picture);
+        if (flat) return rootName();
+        Path relative = classRoot.relativize(picture);
         int numFolders = relative.getNameCount() - 1;
-        int depth = config.classDepth() == ImageFolderConfig.INNERMOST ? Math.max(1, numFolders) : config.classDepth();
+        int depth = config.classDepth() == ImageFolderConfig.INNERMOST ? Math.max(1, numFolders) : depth();
         if (numFolders == 0 && depth == 1)
             throw new FormatException(
                     shown(picture),
-                    "lies right in %1$s, so it has no class; put the pictures of each class into a folder of their own, as in %1$s/CLASS/%2$s (for a model without classes, into one)"
-                            .formatted(shownRoot, relative));
+                    "lies right in %1$s, so it has no class; put the pictures of each class into a folder of their own, as in %1$s/CLASS/%2$s"
+                            .formatted(shown(classRoot), relative));
         if (numFolders < depth)
             throw new FormatException(
                     shown(picture),
                     "the class is the name of folder %d below %s, but this picture lies in %d; move it, or choose another class depth"
-                            .formatted(depth, shownRoot, numFolders));
+                            .formatted(depth, shown(classRoot), numFolders));
         String name = relative.getName(depth - 1).toString();
         // two names of which Java can read no letter would look the same, and be one class
         if (name.indexOf(UNREADABLE) >= 0)
@@ -120,6 +199,12 @@ final class PictureListing {
                     shown(picture),
                     "the name of its class has letters that cannot be read in this locale; set LC_ALL=C.UTF-8");
         return name;
+    }
+
+    private String rootName() {
+        Path name = shownRoot.toAbsolutePath().normalize().getFileName();
+        String text = name == null ? "all" : name.toString();
+        return text.toLowerCase(Locale.ROOT).endsWith(".zip") ? text.substring(0, text.length() - 4) : text;
     }
 
     /** The pictures, sorted by class, folder and name. */
@@ -164,6 +249,7 @@ final class PictureListing {
     /** A path as the user would write it, the zip file included. */
     String shown(Path below) {
         // text, not a path: a name from a zip file, or an unreadable one, may be none in this file system
+        if (below.equals(root)) return shownRoot.toString();
         return shownRoot + shownRoot.getFileSystem().getSeparator() + root.relativize(below);
     }
 }

@@ -4,6 +4,10 @@ import java.awt.image.BufferedImage;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.InterruptedIOException;
+import java.nio.channels.ClosedChannelException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -15,6 +19,7 @@ import java.util.stream.IntStream;
 import java.util.zip.ZipException;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
+import org.dit4j.io.PictureReading;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,8 +37,9 @@ final class Pictures {
 
     private final Path path;
     private final List<String> classNames;
-    private final int imageSize, channels;
+    private final int imageSize, channels, count;
     private final boolean skipBroken;
+    private final PictureReading reading;
     private final Files files;
     private final IntUnaryOperator label;
     /** By class, its pictures in order; empty where nothing stands in. */
@@ -51,6 +57,7 @@ final class Pictures {
             int imageSize,
             int channels,
             boolean skipBroken,
+            PictureReading reading,
             int count,
             IntUnaryOperator label,
             Files files) {
@@ -59,6 +66,8 @@ final class Pictures {
         this.imageSize = imageSize;
         this.channels = channels;
         this.skipBroken = skipBroken;
+        this.reading = reading;
+        this.count = count;
         this.files = files;
         this.label = label;
         ofClass = new int[skipBroken ? classNames.size() : 0][];
@@ -75,6 +84,44 @@ final class Pictures {
     void pixels(int index, float[] out, int offset) throws IOException {
         Objects.checkFromIndexSize(offset, channels * imageSize * imageSize, out.length);
         Pixels.write(skipBroken ? firstWhole(index) : whole(index), channels, out, offset);
+    }
+
+    /** As {@link Dataset#check}. */
+    void check() throws IOException {
+        Map<Integer, String> problems = new ConcurrentHashMap<>();
+        IntStream.range(0, count).parallel().forEach(index -> {
+            try (InputStream in = files.open(index)) {
+                Images.readHeader(in, files.name(index), reading.limits());
+            } catch (IOException e) {
+                problems.put(index, problem(index, e));
+            }
+        });
+        if (problems.isEmpty()) return;
+        if (skipBroken) {
+            problems.keySet().stream().sorted().forEach(index -> leaveOut(index, problems.get(index)));
+            return;
+        }
+        List<String> lines =
+                problems.keySet().stream().sorted().map(problems::get).toList();
+        throw new FormatException(
+                path,
+                lines.size() + " of " + count + " pictures cannot be read; repair or remove them, or go on without:"
+                        + " --on-broken skip",
+                lines);
+    }
+
+    /** One line, with the file's name. */
+    private String problem(int index, IOException e) {
+        if (e instanceof FormatException) return e.getMessage();
+        String name = files.name(index);
+        if (e instanceof NoSuchFileException) return name + ": no such file; a link to nothing?";
+        if (e instanceof AccessDeniedException) return name + ": permission denied";
+        return name + ": " + e.getClass().getSimpleName() + ": " + e.getMessage();
+    }
+
+    private void leaveOut(int index, String problem) {
+        if (broken.put(index, problem) == null)
+            log.warn("left out, the next picture of its class stands in: {}", problem);
     }
 
     private BufferedImage whole(int index) throws IOException {
@@ -95,8 +142,7 @@ final class Pictures {
             try {
                 return crop(candidate);
             } catch (FormatException e) {
-                if (broken.put(candidate, e.getMessage()) == null)
-                    log.warn("left out, the next picture of its class stands in: {}", e.getMessage());
+                leaveOut(candidate, e.getMessage());
             }
         }
         throw new FormatException(
@@ -108,11 +154,20 @@ final class Pictures {
     private BufferedImage crop(int index) throws IOException {
         String name = files.name(index);
         try (InputStream in = files.open(index)) {
-            return Images.centerCrop(Images.read(in, name), imageSize);
+            return Images.centerCrop(Images.read(in, name, reading), imageSize);
         } catch (ZipException | EOFException e) {
             throw new FormatException(name, "damaged in the zip file: " + e.getMessage(), e);
         } catch (IllegalArgumentException e) { // too long and narrow
             throw new FormatException(name, e.getMessage(), e);
+        } catch (OutOfMemoryError e) { // cropping, while other threads hold what was free
+            throw new FormatException(
+                    name, "Java's memory is not enough to crop it; give more: DIT_JAVA_OPTS=-Xmx8g dit ...", e);
+        } catch (FormatException
+                | ClosedChannelException
+                | InterruptedIOException e) { // the last two say nothing of the file
+            throw e;
+        } catch (IOException e) {
+            throw new FormatException(problem(index, e), e);
         }
     }
 

@@ -13,12 +13,13 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -28,8 +29,8 @@ import org.dit4j.torch.Backend;
 
 /**
  * Pictures in tar archives as WebDataset has them: files whose names are equal up to the first dot are one sample, such as {@code
- * 000123.jpg} and {@code 000123.cls}. The picture is {@code .jpg}, {@code .jpeg} or {@code .png}; its class is the number in {@code .cls}, or
- * else {@code "label"} or {@code "cls"} in {@code .json}; other files, and names that begin with a dot, are passed over. The archives are read
+ * 000123.jpg} and {@code 000123.cls}. The picture is {@code .jpg}, {@code .png}, {@code .webp} or another kind that is read; its class is the number or word in
+ * {@code .cls}, or else {@code "label"} or {@code "cls"} in {@code .json}; other files, and names that begin with a dot, are passed over. The archives are read
  * where they lie, in any order, and nothing is unpacked.
  */
 public final class TarShards implements Dataset {
@@ -37,14 +38,13 @@ public final class TarShards implements Dataset {
         Backend.configure();
     }
 
-    private static final Set<String> PICTURES = Set.of("jpg", "jpeg", "png");
     private static final Pattern RANGE = Pattern.compile("\\{(\\d{1,9})\\.\\.(\\d{1,9})}");
     private static final int MAX_SHARDS = 100_000, MAX_CLASSES = 100_000;
-    private static final int MAX_LABEL_BYTES = 1 << 20, MAX_PICTURE_BYTES = 512 << 20;
+    private static final int MAX_LABEL_BYTES = 1 << 20, MAX_PICTURE_BYTES = 512 << 20, MAX_WORD = 200;
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    /** A picture: which shard, where in it, its name there, its class, and {@link TarIndex.Entry#time}. */
-    private record Item(int shard, long offset, int size, String name, int label, int time) {}
+    /** A picture: which shard, where in it, its name there and its class as it is written. */
+    private record Item(int shard, long offset, int size, String name, String written, int time) {}
 
     private final Path path;
     private final TarShardsConfig config;
@@ -52,6 +52,7 @@ public final class TarShards implements Dataset {
     private final List<FileChannel> channels = new ArrayList<>();
     private final List<Item> items = new ArrayList<>();
     private final List<String> classNames;
+    private final int[] labels;
     private final Pictures pictures;
     private int passedOver;
     /** What the file system said of each file before it was read. */
@@ -66,16 +67,20 @@ public final class TarShards implements Dataset {
         try {
             for (Path file : files) list(file);
             if (items.isEmpty())
-                throw new FormatException(path, "no picture (.jpg, .jpeg, .png) with a class (.cls, .json) in here");
-            classNames = namesOfClasses();
+                throw new FormatException(
+                        path, "no picture (.jpg, .png, .webp, ...) with a class (.cls, .json) in here");
+            boolean words = areWords();
+            classNames = namesOfClasses(words);
+            labels = labels(words);
             pictures = new Pictures(
                     path,
                     classNames,
                     config.imageSize(),
                     config.channels(),
                     config.skipBroken(),
+                    config.reading(),
                     items.size(),
-                    index -> items.get(index).label,
+                    index -> labels[index],
                     new Pictures.Files() {
                         @Override
                         public String name(int index) {
@@ -174,8 +179,10 @@ public final class TarShards implements Dataset {
             String name = entry.name();
             int begin = name.lastIndexOf('/') + 1, dot = name.indexOf('.', begin);
             // names that begin with a dot, as macOS adds (._000123.jpg), are nobody's: WebDataset passes over them too
-            String ending = dot <= begin ? "" : name.substring(dot + 1).toLowerCase(Locale.ROOT);
-            boolean picture = PICTURES.contains(ending);
+            String ending = dot <= begin || isNobodys(name)
+                    ? ""
+                    : name.substring(dot + 1).toLowerCase(Locale.ROOT);
+            boolean picture = PictureListing.ENDINGS.contains(ending);
             if (!picture && !ending.equals("cls") && !ending.equals("json")) {
                 passedOver++;
                 continue;
@@ -195,6 +202,13 @@ public final class TarShards implements Dataset {
         }
     }
 
+    /** Whether it is in a folder that no one made. */
+    private static boolean isNobodys(String name) {
+        for (String folder : PictureListing.NOBODYS)
+            if (name.startsWith(folder + "/") || name.contains("/" + folder + "/")) return true;
+        return false;
+    }
+
     private static String text(Path file, FileChannel channel, TarIndex.Entry entry) throws IOException {
         if (entry.size() > MAX_LABEL_BYTES)
             throw new FormatException(shown(file, entry.name()), "has " + entry.size() + " bytes; no class is so long");
@@ -212,41 +226,93 @@ public final class TarShards implements Dataset {
                 sample.picture.offset(),
                 (int) sample.picture.size(),
                 name,
-                label(file, name, sample),
+                written(file, name, sample),
                 sample.picture.time());
     }
 
-    private int label(Path file, String name, Sample sample) throws FormatException {
-        String number;
-        if (sample.cls != null) number = sample.cls.strip();
-        else if (sample.json != null) number = jsonLabel(shown(file, name), sample.json);
+    private String written(Path file, String name, Sample sample) throws FormatException {
+        String label;
+        if (sample.cls != null) label = sample.cls.strip();
+        else if (sample.json != null)
+            label = jsonLabel(shown(file, name), sample.json).strip();
         else throw new FormatException(shown(file, name), "has no class: neither .cls nor .json beside it");
-        int numClasses = config.classNames().isEmpty()
-                ? MAX_CLASSES
-                : config.classNames().size();
-        if (!number.matches("\\d{1,9}") || Integer.parseInt(number) >= numClasses)
+        if (label.isEmpty() || label.length() > MAX_WORD || label.chars().anyMatch(Character::isISOControl))
             throw new FormatException(
                     shown(file, name),
-                    "its class is \"" + number.substring(0, Math.min(40, number.length()))
-                            + "\", and should be a number from 0 to " + (numClasses - 1));
-        return Integer.parseInt(number);
+                    "its class is \"" + label.substring(0, Math.min(40, label.length()))
+                            + "\", and should be a number, or a word of at most " + MAX_WORD + " letters on one line");
+        return label.intern(); // there are few
+    }
+
+    private static boolean isNumber(String label) {
+        return label.matches("[+-]?[0-9.]+");
+    }
+
+    /** Whether classes are words: where all of them are, or where they are names that were given. */
+    private boolean areWords() throws FormatException {
+        if (config.classNames()
+                .containsAll(items.stream().map(Item::written).distinct().toList())) return true;
+        Item number = null, word = null;
+        for (Item item : items) {
+            if (isNumber(item.written)) number = item;
+            else word = item;
+        }
+        if (number != null && word != null)
+            throw new FormatException(
+                    path,
+                    "classes are numbers or words, and here they are both: \"" + number.written + "\" of " + number.name
+                            + " and \"" + word.written + "\" of " + word.name);
+        return word != null;
+    }
+
+    private List<String> namesOfClasses(boolean words) throws FormatException {
+        if (!config.classNames().isEmpty()) return config.classNames();
+        if (words) {
+            TreeSet<String> names = new TreeSet<>();
+            for (Item item : items) names.add(item.written);
+            if (names.size() > MAX_CLASSES)
+                throw new FormatException(path, names.size() + " classes; at most " + MAX_CLASSES);
+            return List.copyOf(names);
+        }
+        int highest = 0;
+        for (Item item : items) highest = Math.max(highest, number(item, MAX_CLASSES));
+        return IntStream.rangeClosed(0, highest).mapToObj(Integer::toString).toList();
+    }
+
+    private int[] labels(boolean words) throws FormatException {
+        Map<String, Integer> byName = new HashMap<>();
+        for (String name : classNames) byName.putIfAbsent(name, byName.size());
+        int[] result = new int[items.size()];
+        for (int i = 0; i < result.length; i++) {
+            Item item = items.get(i);
+            Integer label = words ? byName.get(item.written) : Integer.valueOf(number(item, classNames.size()));
+            if (label == null)
+                throw new FormatException(
+                        shown(files.get(item.shard), item.name),
+                        "its class is \"" + item.written + "\", which is none of the class names that were given");
+            result[i] = label;
+        }
+        return result;
+    }
+
+    private int number(Item item, int numClasses) throws FormatException {
+        if (!item.written.matches("\\d{1,9}") || Integer.parseInt(item.written) >= numClasses)
+            throw new FormatException(
+                    shown(files.get(item.shard), item.name),
+                    "its class is \"" + item.written + "\", and should be a number from 0 to " + (numClasses - 1));
+        return Integer.parseInt(item.written);
     }
 
     private static String jsonLabel(String shown, String json) throws FormatException {
         try {
             JsonNode node = JSON.readTree(json);
             for (String key : List.of("label", "cls"))
-                if (node.path(key).isIntegralNumber()) return node.path(key).asText();
+                if (node.path(key).isIntegralNumber() || node.path(key).isTextual())
+                    return node.path(key).asText();
         } catch (JsonProcessingException e) {
             throw new FormatException(shown, "its .json is none: " + e.getOriginalMessage(), e);
         }
-        throw new FormatException(shown, "its .json has no whole number \"label\" or \"cls\"");
-    }
-
-    private List<String> namesOfClasses() {
-        if (!config.classNames().isEmpty()) return config.classNames();
-        int highest = items.stream().mapToInt(Item::label).max().orElseThrow();
-        return IntStream.rangeClosed(0, highest).mapToObj(Integer::toString).toList();
+        throw new FormatException(shown, "its .json has no whole number or word \"label\" or \"cls\"");
     }
 
     private static String shown(Path file, String name) {
@@ -281,7 +347,7 @@ public final class TarShards implements Dataset {
 
     @Override
     public int label(long index) {
-        return items.get((int) Objects.checkIndex(index, size())).label;
+        return labels[(int) Objects.checkIndex(index, size())];
     }
 
     /**
@@ -295,6 +361,11 @@ public final class TarShards implements Dataset {
     }
 
     @Override
+    public void check() throws IOException {
+        pictures.check();
+    }
+
+    @Override
     public List<String> brokenPictures() {
         return pictures.broken();
     }
@@ -303,7 +374,7 @@ public final class TarShards implements Dataset {
     public String describe() {
         return String.format(
                 Locale.ROOT,
-                "%s: %d pictures in %d tar file%s, %d classes, cropped to %d×%d %s%s",
+                "%s: %d pictures in %d tar file%s, %d classes, cropped to %d×%d %s%s%s",
                 path,
                 size(),
                 files.size(),
@@ -312,6 +383,7 @@ public final class TarShards implements Dataset {
                 height(),
                 width(),
                 channels() == 1 ? "grey" : "RGB",
+                config.reading().describe(),
                 passedOver == 0 ? "" : "; other entries left out: " + passedOver);
     }
 
@@ -320,8 +392,11 @@ public final class TarShards implements Dataset {
     public synchronized Fingerprint fingerprint() {
         if (fingerprint == null) {
             FingerprintInput input = new FingerprintInput("tar", this);
-            for (Item item : items)
-                input.add(item.name).add(item.label).add(item.size).add(item.time);
+            input.add(config.reading().describe());
+            for (int i = 0; i < labels.length; i++) {
+                Item item = items.get(i);
+                input.add(item.name).add(labels[i]).add(item.size).add(item.time);
+            }
             fingerprint = new Fingerprint(input.hex(), stamp());
         }
         return fingerprint;

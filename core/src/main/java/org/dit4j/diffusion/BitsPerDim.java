@@ -93,7 +93,10 @@ public final class BitsPerDim {
         Moments p = diffusion.pMeanVariance(prediction, xt, timesteps, clip);
         Tensor noiseError = diffusion.noiseIn(xt, p.x0(), timesteps).sub(noise);
         return Tensors.stack(
-                0, VariationalBound.term(diffusion, p, x0, xt, timesteps), meanSquare(p.x0().sub(x0)), meanSquare(noiseError));
+                0,
+                VariationalBound.term(diffusion, p, x0, xt, timesteps),
+                meanSquare(p.x0().sub(x0)),
+                meanSquare(noiseError));
     }
 
     private static Tensor meanSquare(Tensor difference) {

@@ -34,8 +34,9 @@ public final class Condition {
      */
     public static Condition ofEmbeddings(Tensor embeddings, Tensor nullEmbedding) {
         if (embeddings.dim() != 2 || nullEmbedding.dim() != 2 || nullEmbedding.size(1) != embeddings.size(1))
-            throw new IllegalArgumentException("embeddings are " + Tensors.shape(embeddings) + ", that of the null label "
-                    + Tensors.shape(nullEmbedding) + "; (N, D), one for each row, and (1, D)");
+            throw new IllegalArgumentException(
+                    "embeddings are " + Tensors.shape(embeddings) + ", that of the null label "
+                            + Tensors.shape(nullEmbedding) + "; (N, D), one for each row, and (1, D)");
         return new Condition(embeddings, nullEmbedding, embeddings.size(0));
     }
 

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.Arrays;
 import java.util.Locale;
-import org.dit4j.model.DiT;
 
 /**
  * Which diffusion a network is trained to undo: part of what is learned, and of what a checkpoint says of its weights. Plain values; the
@@ -146,8 +145,7 @@ public record DiffusionConfig(
     }
 
     public DiffusionConfig withLoss(LossType other) {
-        return new DiffusionConfig(
-                schedule, numTimesteps, betaStart, betaEnd, products, prediction, variance, other);
+        return new DiffusionConfig(schedule, numTimesteps, betaStart, betaEnd, products, prediction, variance, other);
     }
 
     /** Whether β begins and ends as published. */

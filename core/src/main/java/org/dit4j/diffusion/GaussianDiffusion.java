@@ -6,7 +6,6 @@ import static org.dit4j.diffusion.Coefficient.ALPHA_CUMPROD_PREVIOUS;
 import static org.dit4j.diffusion.Coefficient.LARGE_LOG_VARIANCE;
 import static org.dit4j.diffusion.Coefficient.LARGE_VARIANCE;
 import static org.dit4j.diffusion.Coefficient.LOG_BETA;
-import static org.dit4j.diffusion.Coefficient.LOG_ONE_MINUS_ALPHA_CUMPROD;
 import static org.dit4j.diffusion.Coefficient.POSTERIOR_LOG_VARIANCE_CLIPPED;
 import static org.dit4j.diffusion.Coefficient.POSTERIOR_MEAN_X0;
 import static org.dit4j.diffusion.Coefficient.POSTERIOR_MEAN_XT;
@@ -283,8 +282,8 @@ public final class GaussianDiffusion implements AncestralProcess {
 
     @Override
     public Tensor ancestralStep(Moments p, Tensor timesteps, Tensor noise) {
-        return TensorScope.local(() -> KernelLookup.of(noise)
-                .ancestralUpdate(p.mean(), p.logVariance(), notFirst(timesteps, noise), noise));
+        return TensorScope.local(() ->
+                KernelLookup.of(noise).ancestralUpdate(p.mean(), p.logVariance(), notFirst(timesteps, noise), noise));
     }
 
     /** Equation 12 of Song et al. (2021). */

@@ -1,7 +1,6 @@
 package org.dit4j.diffusion;
 
 import java.util.stream.IntStream;
-import org.dit4j.model.DiT;
 
 /**
  * How diffusers' {@code DDIMScheduler} goes through a diffusion. Its timesteps are "leading", the multiples of T / steps, so that the last is
@@ -17,8 +16,7 @@ public record SchedulerConfig(int stepsOffset, boolean clip) {
     /** @throws IllegalArgumentException if the offset is negative */
     public SchedulerConfig {
         if (stepsOffset < 0)
-            throw new IllegalArgumentException(
-                    "stepsOffset is " + stepsOffset + "; 0 or more, and usually 0 or 1");
+            throw new IllegalArgumentException("stepsOffset is " + stepsOffset + "; 0 or more, and usually 0 or 1");
     }
 
     /**

@@ -37,8 +37,7 @@ final class VariationalBound {
             Tensor last = GaussianDiffusion.shared(diffusion.numTimesteps() - 1, x0);
             Tensor mean = diffusion.at(Coefficient.SQRT_ALPHA_CUMPROD, last).mul(x0),
                     zero = last.mul(new Scalar(0)).to(ScalarType.Float);
-            return bits(normalKl(
-                    mean, diffusion.at(Coefficient.LOG_ONE_MINUS_ALPHA_CUMPROD, last), zero, zero));
+            return bits(normalKl(mean, diffusion.at(Coefficient.LOG_ONE_MINUS_ALPHA_CUMPROD, last), zero, zero));
         });
     }
 

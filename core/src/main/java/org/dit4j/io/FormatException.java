@@ -2,11 +2,13 @@ package org.dit4j.io;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
 
 /** A file is not what its format promises: damaged, cut short, or hostile. The message names the file and the place. */
 public class FormatException extends IOException {
     private static final long serialVersionUID = 1;
-    private static final int MAX_LENGTH = 2000;
+    private static final int MAX_LENGTH = 2000, MAX_PARTS = 1000;
 
     /** {@code path: problem}. */
     public FormatException(Path path, String problem) {
@@ -26,6 +28,21 @@ public class FormatException extends IOException {
     /** {@code name: problem}, with what caused it. */
     public FormatException(String name, String problem, Throwable cause) {
         super(printable(name + ": " + problem), cause);
+    }
+
+    /** {@code path: problem}, and each of its parts on a line of its own. */
+    public FormatException(Path path, String problem, List<String> parts) {
+        super(printable(path + ": " + problem)
+                + parts.stream()
+                        .limit(MAX_PARTS)
+                        .map(part -> "\n  " + printable(part))
+                        .collect(Collectors.joining())
+                + (parts.size() > MAX_PARTS ? "\n  and " + (parts.size() - MAX_PARTS) + " more" : ""));
+    }
+
+    /** Where {@code problem} has the file's name already. */
+    public FormatException(String problem, IOException cause) {
+        super(printable(problem), cause);
     }
 
     /** Another one, with what to do. */

@@ -1,11 +1,10 @@
 package org.dit4j.io;
 
 import java.awt.image.BufferedImage;
-import java.awt.image.ColorModel;
 import java.awt.image.DataBufferInt;
-import java.awt.image.IndexColorModel;
+import java.awt.image.DirectColorModel;
 import java.awt.image.Raster;
-import java.io.ByteArrayInputStream;
+import java.awt.image.WritableRaster;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -14,9 +13,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import javax.imageio.ImageIO;
-import javax.imageio.ImageReader;
-import javax.imageio.stream.MemoryCacheImageInputStream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -30,10 +26,14 @@ import org.dit4j.torch.Tensors;
  * draws nothing.
  */
 public final class Images {
-    /** Pillow's limit against decompression bombs. */
-    private static final long MAX_PIXELS = 89_478_485;
+    /** For who asks what decodes JPEGs here. */
+    public static final String JPEG_DECODER =
+            "dit4j's own decoder in Java, whose pixels are libjpeg-turbo's (slow integer transform, fancy upsampling); none of the JDK's";
 
     private static final int MAX_FILE_BYTES = 512 << 20;
+    /** Most headers are within them. */
+    private static final int FIRST_BYTES = 4096;
+
     private static final int PADDING_COLOR = 0xffffff;
 
     static {
@@ -43,11 +43,10 @@ public final class Images {
     private Images() {}
 
     /**
-     * Decodes a PNG or JPEG file as Pillow's {@code open(path).convert("RGB")}: grey becomes equal channels, palettes are looked up, alpha
+     * Decodes a picture file as Pillow's {@code open(path).convert("RGB")}: grey becomes equal channels, palettes are looked up, alpha
      * is dropped (not blended), colour profiles and gamma are ignored, and the EXIF orientation is <em>not</em> applied.
      *
-     * @throws FormatException if it is neither, damaged or cut short, above 89,478,485 pixels (checked before decoding), of 16 bits per
-     *     channel, or CMYK
+     * @throws FormatException if it is none, damaged or cut short, of a kind that is not read, or above a limit of {@link PictureLimits#pillow}
      */
     public static BufferedImage read(Path path) throws IOException {
         try (InputStream in = Files.newInputStream(path)) {
@@ -57,68 +56,52 @@ public final class Images {
 
     /** As {@link #read(Path)}, to the end of a stream; {@code name} is for messages. */
     public static BufferedImage read(InputStream in, String name) throws IOException {
+        return read(in, name, PictureReading.standard());
+    }
+
+    /** As {@link #read(Path)}, with other limits, or upright. */
+    public static BufferedImage read(InputStream in, String name, PictureReading reading) throws IOException {
         byte[] file = bytes(in, name);
-        if (PngFile.isPng(file)) return decode(name, "png", PngFile.checked(name, file));
-        if (JpegFile.isJpeg(file)) return decode(name, "jpeg", JpegFile.checked(name, file));
-        throw new FormatException(name, "neither a PNG nor a JPEG picture");
+        Picture picture = PictureFormat.of(name, file).decode(name, file, reading.limits());
+        return image(reading.exifRotate() ? picture.upright() : picture);
+    }
+
+    /**
+     * Reads of a picture file what its first bytes say, and no more of it than that takes.
+     *
+     * @throws FormatException as {@link #read(Path)}, as far as the header tells
+     */
+    public static PictureHeader readHeader(InputStream in, String name, PictureLimits limits) throws IOException {
+        byte[] file = in.readNBytes(FIRST_BYTES);
+        for (int size = FIRST_BYTES; ; size = Math.min(MAX_FILE_BYTES, 16 * size)) {
+            try {
+                PictureHeader header = PictureFormat.of(name, file).header(name, file);
+                limits.check(name, header.width(), header.height());
+                PictureLimits.checkRoom(name, header.bytesToDecode());
+                return header;
+            } catch (FormatException e) {
+                if (file.length < size || size == MAX_FILE_BYTES) throw e; // that was all of it
+                byte[] more = in.readNBytes(Math.min(MAX_FILE_BYTES, 16 * size) - size);
+                if (more.length == 0) throw e;
+                byte[] longer = Arrays.copyOf(file, file.length + more.length);
+                System.arraycopy(more, 0, longer, file.length, more.length);
+                file = longer;
+            }
+        }
+    }
+
+    private static BufferedImage image(Picture picture) {
+        DataBufferInt data = new DataBufferInt(picture.rgb, picture.rgb.length);
+        DirectColorModel colors = new DirectColorModel(24, 0xff0000, 0xff00, 0xff);
+        WritableRaster raster =
+                Raster.createPackedRaster(data, picture.width, picture.height, picture.width, colors.getMasks(), null);
+        return new BufferedImage(colors, raster, false, null);
     }
 
     private static byte[] bytes(InputStream in, String name) throws IOException {
         byte[] file = in.readNBytes(MAX_FILE_BYTES + 1);
         if (file.length > MAX_FILE_BYTES) throw new FormatException(name, "a picture file above 512 MiB");
         return file;
-    }
-
-    static void checkSize(String name, int width, int height) throws FormatException {
-        if (width < 1 || height < 1) throw new FormatException(name, "its size is " + width + "x" + height);
-        if ((long) width * height > MAX_PIXELS)
-            throw new FormatException(name, width + "x" + height + " pixels are above the limit of " + MAX_PIXELS);
-    }
-
-    private static BufferedImage decode(String name, String format, byte[] file) throws FormatException {
-        ImageReader reader = ImageIO.getImageReadersByFormatName(format).next();
-        List<String> warnings = new ArrayList<>();
-        // libjpeg only warns when data ends early or makes no sense, and leaves the rest of the picture grey
-        reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
-        try (MemoryCacheImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(file))) {
-            reader.setInput(in, true, true);
-            BufferedImage rgb = toRgb(name, reader.read(0));
-            for (String warning : warnings)
-                if (!warning.contains("extraneous bytes"))
-                    throw new FormatException(name, "the picture is damaged or cut short: " + warning);
-            return rgb;
-        } catch (FormatException e) {
-            throw e;
-        } catch (IOException | RuntimeException e) {
-            // ImageIO's readers answer damage with many kinds of RuntimeException
-            throw new FormatException(name, "the picture is damaged: " + e.getMessage(), e);
-        } finally {
-            reader.dispose();
-        }
-    }
-
-    /** Takes the samples as stored: a colour conversion would apply profiles, and a gamma to grey. */
-    private static BufferedImage toRgb(String name, BufferedImage image) throws FormatException {
-        Raster raster = image.getRaster();
-        ColorModel colors = image.getColorModel();
-        int width = image.getWidth(), height = image.getHeight(), bands = raster.getNumBands();
-        if (!(colors instanceof IndexColorModel))
-            for (int bits : raster.getSampleModel().getSampleSize())
-                if (bits != 8) throw new FormatException(name, bits + " bits per sample; only 8 are read");
-        BufferedImage result = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-        int[] pixels = pixels(result), samples = new int[width * bands];
-        for (int y = 0; y < height; y++) {
-            raster.getPixels(0, y, width, 1, samples);
-            for (int x = 0; x < width; x++) {
-                int at = x * bands;
-                pixels[y * width + x] = colors instanceof IndexColorModel palette
-                        ? palette.getRGB(samples[at]) & 0xffffff
-                        : bands < 3
-                                ? samples[at] * 0x010101
-                                : samples[at] << 16 | samples[at + 1] << 8 | samples[at + 2];
-            }
-        }
-        return result;
     }
 
     /** The packed RGB pixels, row by row: the picture's own array if it is TYPE_INT_RGB, else a copy. */
@@ -145,7 +128,7 @@ public final class Images {
         double scale = (double) size / Math.min(picture.getWidth(), picture.getHeight());
         // rint, not round: Python rounds halves to even
         int width = (int) Math.rint(picture.getWidth() * scale), height = (int) Math.rint(picture.getHeight() * scale);
-        if ((long) width * height > MAX_PIXELS)
+        if ((long) width * height > PictureLimits.PILLOW_MAX_PIXELS)
             throw new IllegalArgumentException("a " + image.getWidth() + "x" + image.getHeight() + " picture would be "
                     + width + "x" + height + " before it is cropped to " + size);
         picture = PillowResize.resize(picture, width, height, PillowResize.Filter.BICUBIC);

@@ -6,8 +6,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32;
 import java.util.zip.DataFormatException;
@@ -20,7 +22,7 @@ import javax.imageio.metadata.IIOMetadata;
 import javax.imageio.metadata.IIOMetadataNode;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 
-/** PNG as a list of checked chunks, around ImageIO's decoding of the picture itself. */
+/** PNG as a list of checked chunks. */
 final class PngFile {
     private static final byte[] SIGNATURE = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     private static final int MAX_TEXT_BYTES = 16 << 20;
@@ -51,7 +53,7 @@ final class PngFile {
                                 + " are left");
             CRC32 crc = new CRC32();
             crc.update(file, at + 4, length + 4);
-            type = new String(file, at + 4, 4, StandardCharsets.ISO_8859_1);
+            type = type(file, at);
             buffer.position(at + 8 + length);
             if (buffer.getInt() != (int) crc.getValue())
                 throw new FormatException(name, "the PNG is damaged: checksum of the chunk " + type + " at byte " + at);
@@ -61,27 +63,46 @@ final class PngFile {
         }
     }
 
-    /**
-     * The same picture with only what its pixels need, so that no profile, text or animation of a stranger is unpacked.
-     *
-     * @throws FormatException if it is damaged, too large, or of a kind that is not 8-bit RGB at heart
-     */
-    static byte[] checked(String name, byte[] file) throws FormatException {
-        ByteArrayOutputStream kept = new ByteArrayOutputStream(file.length);
-        kept.write(file, 0, 8);
-        chunks(name, file, (type, begin, end) -> {
-            if (type.equals("IHDR")) checkHeader(name, ByteBuffer.wrap(file, begin, 13));
-            boolean critical = (type.charAt(0) & 0x20) == 0;
-            if (critical) kept.write(file, begin - 8, end - begin + 12);
-        });
-        return kept.toByteArray();
+    /** Reads the header; the bytes may end anywhere after it. */
+    static PictureHeader header(String name, byte[] file) throws FormatException {
+        PngPixels pixels = pixels(name, file);
+        return new PictureHeader(pixels.width, pixels.height, 1, pixels.bytesToDecode() + file.length);
     }
 
-    private static void checkHeader(String name, ByteBuffer header) throws FormatException {
-        Images.checkSize(name, header.getInt(), header.getInt());
-        int depth = header.get();
-        if (depth == 16)
-            throw new FormatException(name, "a 16-bit PNG; only 8-bit pictures are read, convert it to 8 bits first");
+    private static PngPixels pixels(String name, byte[] file) throws FormatException {
+        if (file.length < 33) throw new FormatException(name, "the PNG is cut short at byte " + file.length);
+        ByteBuffer buffer = ByteBuffer.wrap(file);
+        CRC32 crc = new CRC32();
+        crc.update(file, 12, 17);
+        if (buffer.getInt(8) != 13 || !type(file, 8).equals("IHDR") || buffer.getInt(29) != (int) crc.getValue())
+            throw new FormatException(name, "the PNG does not begin with a whole header");
+        return new PngPixels(name, buffer.slice(16, 13));
+    }
+
+    /** @throws FormatException if it is damaged, cut short or above a limit */
+    static Picture decode(String name, byte[] file, PictureLimits limits) throws FormatException {
+        PngPixels pixels = pixels(name, file);
+        limits.check(name, pixels.width, pixels.height);
+        int[] orientation = {1};
+        List<ByteBuffer> data = new ArrayList<>();
+        chunks(name, file, (type, begin, end) -> {
+            switch (type) {
+                case "IHDR" -> {
+                    if (begin != 16) throw new FormatException(name, "the PNG has a second header");
+                }
+                case "PLTE" -> pixels.setPalette(ByteBuffer.wrap(file, begin, end - begin));
+                case "IDAT" -> data.add(ByteBuffer.wrap(file, begin, end - begin));
+                case "eXIf" -> orientation[0] = Exif.orientation(file, begin, end);
+                default -> {}
+            }
+        });
+        try (PictureLimits.Room room = limits.room(name, pixels.bytesToDecode() + file.length)) {
+            return new Picture(pixels.width, pixels.height, pixels.decode(data), orientation[0]);
+        }
+    }
+
+    private static String type(byte[] file, int at) {
+        return new String(file, at + 4, 4, StandardCharsets.ISO_8859_1);
     }
 
     static Map<String, String> text(String name, byte[] file) throws FormatException {

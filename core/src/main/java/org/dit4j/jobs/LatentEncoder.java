@@ -13,7 +13,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
 import org.dit4j.data.LatentShard;
@@ -21,12 +20,12 @@ import org.dit4j.data.LatentsHeader;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Sha256;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LatentSpace;
 import org.dit4j.vae.LinearRgb;
-import org.dit4j.torch.Precision;
 
 /**
  * The job that makes a {@link LatentCache} of a data set: every picture and its mirror image go through the autoencoder once. Every batch

@@ -44,13 +44,16 @@ public final class KernelLookup {
     private static Kernels find(boolean cuda) {
         String asked = System.getProperty(PROPERTY, "");
         if (!asked.isEmpty() && !asked.equals(PLAIN))
-            throw new IllegalArgumentException(
-                    "-D" + PROPERTY + "=" + asked + "; only " + PLAIN + " can be asked for, which is the plain kernels");
+            throw new IllegalArgumentException("-D" + PROPERTY + "=" + asked + "; only " + PLAIN
+                    + " can be asked for, which is the plain kernels");
         if (asked.isEmpty())
             for (Provider provider : ServiceLoader.load(Provider.class, KernelLookup.class.getClassLoader())) {
                 Optional<Kernels> found = provider.find(cuda);
                 if (found.isEmpty()) continue;
-                LOGGER.info("kernels on {}: {}", cuda ? "CUDA" : "the CPU", found.get().name());
+                LOGGER.info(
+                        "kernels on {}: {}",
+                        cuda ? "CUDA" : "the CPU",
+                        found.get().name());
                 return found.get();
             }
         return new AtenKernels();

@@ -23,7 +23,8 @@ public final class OptimizerScalars implements AutoCloseable {
     }
 
     private static Tensor scalar(Device device, ScalarType dtype) {
-        return TensorScope.keeping(() -> Tensors.to(Tensors.of(new double[1]), device).to(dtype));
+        return TensorScope.keeping(
+                () -> Tensors.to(Tensors.of(new double[1]), device).to(dtype));
     }
 
     /** Before a step: its learning rate, and the share of the new weights in the average. */

@@ -10,8 +10,7 @@ package org.dit4j.run;
  * @param evalEvery how often to validate, if there are data for it; 0 is never; {@link #AUTO}
  * @param ckptSeconds a checkpoint is due also when the last is so old; 0 is never
  */
-public record Cadence(
-        long maxSteps, int logEvery, int ckptEvery, int sampleEvery, int evalEvery, int ckptSeconds) {
+public record Cadence(long maxSteps, int logEvery, int ckptEvery, int sampleEvery, int evalEvery, int ckptSeconds) {
     /**
      * With the first log, and then with a log as often as samples and validation together take at most 5% of the wall
      * time; at the end too. A run so short that the first and the last alone take more has these two.

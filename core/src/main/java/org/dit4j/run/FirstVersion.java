@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.dit4j.diffusion.DiffusionConfig;
@@ -33,7 +32,8 @@ final class FirstVersion {
         DiffusionConfig.ofText(given(first, "diffusion"))
                 .toJson()
                 .properties()
-                .forEach(entry -> values.put("diffusion." + entry.getKey(), entry.getValue().asText()));
+                .forEach(entry -> values.put(
+                        "diffusion." + entry.getKey(), entry.getValue().asText()));
         for (String name : new String[] {"seed", "globalBatchSize", "weightDecay", "clipNorm", "flip"})
             values.put(name, given(first, name));
         values.put("precision", given(first, "bf16").equals("true") ? "autocast" : "fp32");

@@ -10,7 +10,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.Checkpoints;
@@ -22,19 +21,18 @@ import org.dit4j.checkpoint.Surgery;
 import org.dit4j.data.Dataset;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.TorchFile;
+import org.dit4j.kernels.AdamW;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Profile;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.FlatParameters;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
-import org.dit4j.vae.LatentSpace;
-import org.dit4j.kernels.AdamW;
-import org.dit4j.torch.FlatParameters;
-import java.util.Random;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.TrainState;
 import org.dit4j.train.Trainer;
+import org.dit4j.vae.LatentSpace;
 
 /** What a run begins with: found in a file, and found to fit its configuration, but not read yet. */
 public final class InitialState {
@@ -129,8 +127,7 @@ public final class InitialState {
      * @throws IllegalArgumentException if the weights are of another patch size, width or depth, or differ otherwise, with the reason
      * @throws FormatException if a file is damaged, or is none of a DiT
      */
-    public static InitialState ofWeights(Path path, TrainConfig config, Dataset data)
-            throws IOException {
+    public static InitialState ofWeights(Path path, TrainConfig config, Dataset data) throws IOException {
         DiTConfig wanted = config.model();
         DiTWeights weights = Checkpoints.open(
                 path, OpenOptions.DEFAULT.withNumHeads(wanted.numHeads()).withProfile(Profile.OFFICIAL));
@@ -144,8 +141,11 @@ public final class InitialState {
         if (old.inputHeight() != wanted.inputHeight() || old.inputWidth() != wanted.inputWidth())
             notes.add("input of " + wanted.inputHeight() + "×" + wanted.inputWidth() + " here, " + old.inputHeight()
                     + "×" + old.inputWidth() + " in the file: positions interpolated");
-        Optional<LatentSpace> here = data.latents().map(header -> LatentSpace.of(header.encoderDigest(), header.scale(), header.shift(), header.probe()));
-        if (here.isPresent() && given.latents().isPresent() && !here.get().isLike(given.latents().get()))
+        Optional<LatentSpace> here = data.latents()
+                .map(header -> LatentSpace.of(header.encoderDigest(), header.scale(), header.shift(), header.probe()));
+        if (here.isPresent()
+                && given.latents().isPresent()
+                && !here.get().isLike(given.latents().get()))
             notes.add(
                     "the data are latents of another autoencoder, or scaled otherwise, than those that the weights know");
         noteDiffusion(notes, config, given);

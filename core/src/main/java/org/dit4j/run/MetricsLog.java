@@ -38,11 +38,7 @@ final class MetricsLog implements AutoCloseable {
     MetricsLog(Path file, long bytes) throws IOException {
         this.file = file;
         channel = NoLinks.open(
-                file.getParent(),
-                file,
-                StandardOpenOption.CREATE,
-                StandardOpenOption.READ,
-                StandardOpenOption.WRITE);
+                file.getParent(), file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
         try {
             channel.truncate(endOfWholeLines(Math.min(bytes, channel.size())));
             channel.position(channel.size());

@@ -14,7 +14,6 @@ import org.dit4j.checkpoint.Inspection.HashedFile;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.data.Dataset;
 import org.dit4j.io.FormatException;
-import java.util.Random;
 import org.dit4j.train.TrainConfig;
 
 /**

@@ -7,7 +7,6 @@ import org.dit4j.data.Dataset;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
 import org.dit4j.train.Execution;
-import org.dit4j.io.Images;
 import org.dit4j.train.MemoryNeed;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
@@ -66,8 +65,7 @@ public record Rehearsal(double secondsPerStep, int wholeSteps, int blocks, int i
                 && seconds(work.with(1, images)) < SHORT_SECONDS / 2) images *= 2;
         double predicted = extrapolated(work, few, images);
         double left = budgetSeconds - (System.nanoTime() - start) / 1e9;
-        if (!work.fits(freeBytes) || predicted * 6 > left)
-            return Optional.of(new Rehearsal(predicted, 0, few, images));
+        if (!work.fits(freeBytes) || predicted * 6 > left) return Optional.of(new Rehearsal(predicted, 0, few, images));
         double[] times = times(work, Math.min(WHOLE_SECONDS, left / 2));
         Arrays.sort(times);
         return Optional.of(new Rehearsal(

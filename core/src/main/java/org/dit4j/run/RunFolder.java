@@ -1,13 +1,14 @@
 package org.dit4j.run;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -19,21 +20,16 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.dit4j.checkpoint.CheckpointFolder;
+import org.dit4j.data.Dataset;
+import org.dit4j.data.Fingerprint;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.AtomicFolder;
 import org.dit4j.io.FormatException;
 import org.dit4j.run.RunIdentity.NewerVersionException;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-import org.dit4j.checkpoint.Checkpoints;
-import org.dit4j.model.DiT;
-import org.dit4j.data.Dataset;
-import org.dit4j.data.Fingerprint;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import org.dit4j.torch.Precision;
 import org.dit4j.train.TrainConfig;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Where a run keeps what it makes: {@code results/000-DiT-S-2} with {@code checkpoints}, {@code samples}, {@code log.txt},
@@ -41,8 +37,7 @@ import org.dit4j.train.TrainConfig;
  */
 public record RunFolder(Path path) {
     private static final Logger LOGGER = LoggerFactory.getLogger(RunFolder.class);
-    private static final Pattern NUMBERED = Pattern.compile("(\\d{3,9})-.*"),
-            NEW = Pattern.compile("\\.new-\\d{1,18}");
+    private static final Pattern NUMBERED = Pattern.compile("(\\d{3,9})-.*"), NEW = Pattern.compile("\\.new-\\d{1,18}");
     private static final Duration OLD = Duration.ofHours(1);
     private static final String IDENTITY = "run.json", DATA = "data.json";
     private static final int FEW = 2;
@@ -80,7 +75,9 @@ public record RunFolder(Path path) {
     private static void removeOrphans(Path results) throws IOException {
         for (Path path : entries(results)) {
             if (!NEW.matcher(path.getFileName().toString()).matches()
-                    || Files.getLastModifiedTime(path).toInstant().isAfter(Instant.now().minus(OLD))) continue;
+                    || Files.getLastModifiedTime(path)
+                            .toInstant()
+                            .isAfter(Instant.now().minus(OLD))) continue;
             try (Stream<Path> all = Files.walk(path)) {
                 for (Path orphan : all.sorted(Comparator.reverseOrder()).toList()) Files.delete(orphan);
             }
@@ -103,8 +100,8 @@ public record RunFolder(Path path) {
             }
             RunIdentity learned = new RunIdentity(RunIdentity.learned(config, precision)).withOriginOf(run);
             if (!learned.isSameButForDataAs(run) || !origin.hasNameOf(run)) continue;
-            RunIdentity identity =
-                    RunIdentity.of(config, precision, data, folder.fingerprint()).withOriginOf(run);
+            RunIdentity identity = RunIdentity.of(config, precision, data, folder.fingerprint())
+                    .withOriginOf(run);
             if (!identity.isSameRunAs(run)) continue;
             if (origin.isUnchangedSince(run)) return Optional.of(folder);
             LOGGER.warn(
@@ -129,7 +126,8 @@ public record RunFolder(Path path) {
                 continue;
             }
             if (!differences.isEmpty() && differences.size() <= FEW)
-                return Optional.of("not the run " + folder.path + ", which differs in " + String.join("; ", differences));
+                return Optional.of(
+                        "not the run " + folder.path + ", which differs in " + String.join("; ", differences));
         }
         return Optional.empty();
     }
@@ -226,15 +224,16 @@ public record RunFolder(Path path) {
             outdated = true;
         }
         if (outdated)
-            AtomicFile.write(path.resolve(IDENTITY), (former.isOfFirstVersion() ? former.withDataOf(now) : former).toJson());
+            AtomicFile.write(
+                    path.resolve(IDENTITY), (former.isOfFirstVersion() ? former.withDataOf(now) : former).toJson());
     }
 
     /** The fingerprint of the run's data with its stamp, which spares reading them again; nothing if there is none that can be read. */
     Optional<Fingerprint> fingerprint() {
         try {
             JsonNode json = JSON.readTree(Files.readAllBytes(path.resolve(DATA)));
-            return Optional.of(
-                    new Fingerprint(json.path("digest").asText(), json.path("stamp").asText()));
+            return Optional.of(new Fingerprint(
+                    json.path("digest").asText(), json.path("stamp").asText()));
         } catch (IOException | IllegalArgumentException e) { // not there, or somebody's
             return Optional.empty();
         }
@@ -243,7 +242,8 @@ public record RunFolder(Path path) {
     /** Keeps the fingerprint for the next start, if it is another one. */
     void keep(Fingerprint fingerprint) throws IOException {
         if (fingerprint().filter(fingerprint::equals).isPresent()) return;
-        ObjectNode json = JSON.createObjectNode().put("digest", fingerprint.digest()).put("stamp", fingerprint.stamp());
+        ObjectNode json =
+                JSON.createObjectNode().put("digest", fingerprint.digest()).put("stamp", fingerprint.stamp());
         AtomicFile.write(path.resolve(DATA), JSON.writeValueAsBytes(json));
     }
 

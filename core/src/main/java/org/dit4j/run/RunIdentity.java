@@ -4,26 +4,23 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Collectors;
+import java.util.TreeSet;
 import org.dit4j.data.Dataset;
+import org.dit4j.data.Fingerprint;
 import org.dit4j.io.Sha256;
 import org.dit4j.torch.Precision;
 import org.dit4j.train.TrainConfig;
-import java.util.ArrayList;
-import org.dit4j.data.Fingerprint;
-import java.util.Locale;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.util.TreeSet;
 
 /**
  * What makes two runs the same: what the weights after a number of steps depend on, as names and values, canonical and versioned. It is all
@@ -59,8 +56,8 @@ public record RunIdentity(Map<String, String> values) {
      * Of what is learned, the precision of the network's products, and the data by their content. The first and last bytes of the data are
      * read, unless {@code recorded} is still theirs.
      */
-    public static RunIdentity of(
-            TrainConfig config, Precision precision, Dataset data, Optional<Fingerprint> recorded) throws IOException {
+    public static RunIdentity of(TrainConfig config, Precision precision, Dataset data, Optional<Fingerprint> recorded)
+            throws IOException {
         Map<String, String> values = learned(config, precision);
         values.put(DATA, Fingerprint.of(data, recorded).digest());
         values.put(DESCRIPTION, data.describe());
@@ -188,7 +185,10 @@ public record RunIdentity(Map<String, String> values) {
                 ? FirstVersion.describesSameData(was, now)
                 : values.get(DATA).equals(other.values.get(DATA));
         if (!same)
-            lines.add(now.equals(was) ? "data: other names, sizes or content of " + now : "data: " + now + ", was " + was);
+            lines.add(
+                    now.equals(was)
+                            ? "data: other names, sizes or content of " + now
+                            : "data: " + now + ", was " + was);
         return lines;
     }
 
@@ -227,8 +227,8 @@ public record RunIdentity(Map<String, String> values) {
         String version = values.getOrDefault(VERSION, FirstVersion.NUMBER);
         if (version.equals(FirstVersion.NUMBER)) return new RunIdentity(FirstVersion.translated(values));
         if (!version.equals(CURRENT))
-            throw new NewerVersionException("is of version " + version + ", and this dit4j reads up to version " + CURRENT
-                    + "; go on with the dit4j that began the run, or a newer one");
+            throw new NewerVersionException("is of version " + version + ", and this dit4j reads up to version "
+                    + CURRENT + "; go on with the dit4j that began the run, or a newer one");
         return new RunIdentity(values);
     }
 
@@ -245,9 +245,7 @@ public record RunIdentity(Map<String, String> values) {
         Map<String, String> all = new LinkedHashMap<>(values);
         all.put(DIGEST, digest());
         try {
-            return JSON.writerWithDefaultPrettyPrinter()
-                    .writeValueAsString(all)
-                    .getBytes(StandardCharsets.UTF_8);
+            return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(all).getBytes(StandardCharsets.UTF_8);
         } catch (JsonProcessingException e) {
             throw new IllegalStateException(e); // plain strings
         }

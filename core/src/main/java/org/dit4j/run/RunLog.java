@@ -11,10 +11,10 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import org.dit4j.io.NoLinks;
 import org.dit4j.io.Printable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** {@code log.txt}, in the published format, and of what it says that which a person at a terminal wants to know too. */
 final class RunLog {
@@ -43,7 +43,11 @@ final class RunLog {
         String message = values.length == 0 ? format : String.format(Locale.ROOT, format, values);
         String line = "[" + LocalDateTime.now().format(TIME) + "] " + Printable.line(message) + System.lineSeparator();
         try (FileChannel channel = NoLinks.open(
-                file.getParent(), file, StandardOpenOption.CREATE, StandardOpenOption.APPEND, StandardOpenOption.WRITE)) {
+                file.getParent(),
+                file,
+                StandardOpenOption.CREATE,
+                StandardOpenOption.APPEND,
+                StandardOpenOption.WRITE)) {
             ByteBuffer bytes = ByteBuffer.wrap(line.getBytes(StandardCharsets.UTF_8));
             while (bytes.hasRemaining()) channel.write(bytes);
         } catch (IOException e) {

@@ -10,16 +10,16 @@ import java.util.Optional;
 import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.data.Dataset;
+import org.dit4j.data.Fingerprint;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
+import org.dit4j.io.NoLinks;
 import org.dit4j.train.Snapshot;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.Validation;
-import org.dit4j.vae.LinearRgb;
 import org.dit4j.vae.LatentSpace;
-import org.dit4j.data.Fingerprint;
-import org.dit4j.io.NoLinks;
+import org.dit4j.vae.LinearRgb;
 
 /** Opens a run in its folder: locks it, removes what a crash left, makes what is missing, and brings the trainer to where the run was. */
 final class RunOpening {
@@ -56,8 +56,7 @@ final class RunOpening {
 
     private static void requireSameKind(RunPlan plan, Dataset dataset, Dataset validation) {
         Trainer.requireFits(plan.config(), plan.execution(), validation);
-        if (plan.config().model().numClasses() > 0
-                && !validation.classNames().equals(dataset.classNames()))
+        if (plan.config().model().numClasses() > 0 && !validation.classNames().equals(dataset.classNames()))
             throw new IllegalArgumentException("the classes to validate on, " + validation.classNames()
                     + ", are not those to train on, " + dataset.classNames());
         if (!encoding(validation).equals(encoding(dataset)))
@@ -89,8 +88,7 @@ final class RunOpening {
         TrainConfig config = plan.config();
         RunIdentity former = folder.identity();
         Fingerprint fingerprint = Fingerprint.of(dataset, folder.fingerprint());
-        RunIdentity identity = RunIdentity.of(
-                        config, plan.execution().precision(), dataset, Optional.of(fingerprint))
+        RunIdentity identity = RunIdentity.of(config, plan.execution().precision(), dataset, Optional.of(fingerprint))
                 .withOriginOf(former);
         if (!identity.isOfModel(former))
             throw new IllegalArgumentException(folder.path() + " trains another model: "
@@ -120,8 +118,8 @@ final class RunOpening {
                 checkpoint.isPresent() ? trainer.steps() : -1);
         opened.set(opened.size() - 1, saver); // which closes the snapshot
         ValidationLog validationLog = new ValidationLog(folder.validation(), trainer.steps());
-        RollBack rollBack = new RollBack(
-                folder.checkpoints(), plan.safety().maxRollbacks(), log, saved(checkpoint, "rollbacks"));
+        RollBack rollBack =
+                new RollBack(folder.checkpoints(), plan.safety().maxRollbacks(), log, saved(checkpoint, "rollbacks"));
         for (String line : damage) log.warn("Skipped a damaged checkpoint: " + line);
         for (String line : identity.differences(former)) log.warn("Changed " + line);
         return new OpenedRun(

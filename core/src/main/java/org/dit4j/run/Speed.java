@@ -3,8 +3,8 @@ package org.dit4j.run;
 import java.time.Instant;
 import org.bytedeco.pytorch.Device;
 import org.dit4j.torch.DeviceLoad;
-import org.dit4j.train.Execution;
 import org.dit4j.torch.Precision;
+import org.dit4j.train.Execution;
 import org.dit4j.train.TrainConfig;
 
 /** How fast a run goes, measured by what its device can do. */

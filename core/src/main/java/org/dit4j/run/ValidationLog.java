@@ -15,8 +15,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.JsonLine;
-import org.dit4j.train.ValidationLosses;
 import org.dit4j.io.NoLinks;
+import org.dit4j.train.ValidationLosses;
 
 /**
  * {@code validation.jsonl}: one JSON object for each validation. Not part of {@code metrics.jsonl}, since it depends on the clock when a
@@ -47,8 +47,8 @@ final class ValidationLog {
     }
 
     void add(ValidationLosses losses) throws IOException {
-        try (FileChannel channel = NoLinks.open(
-                file.getParent(), file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+        try (FileChannel channel =
+                NoLinks.open(file.getParent(), file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
             long size = channel.size();
             channel.position(size);
             try {

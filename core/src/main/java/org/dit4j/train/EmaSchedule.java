@@ -10,8 +10,7 @@ package org.dit4j.train;
  */
 public record EmaSchedule(double decay, double rampRatio) {
     public EmaSchedule {
-        if (!(decay >= 0 && decay < 1))
-            throw new IllegalArgumentException("EMA decay " + decay + " is outside [0, 1)");
+        if (!(decay >= 0 && decay < 1)) throw new IllegalArgumentException("EMA decay " + decay + " is outside [0, 1)");
         if (!(rampRatio >= 0))
             throw new IllegalArgumentException("EMA ramp ratio " + rampRatio + " is negative; 0 is no ramp");
     }

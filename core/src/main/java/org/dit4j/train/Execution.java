@@ -19,7 +19,9 @@ public record Execution(String device, Precision precision, int microBatchSize, 
 
     /** @throws IllegalArgumentException naming the value that is out of range */
     public Execution {
-        require(precision != Precision.BF16, "precision BF16 rounds the weights too, and these do not train so; AUTOCAST rounds the products");
+        require(
+                precision != Precision.BF16,
+                "precision BF16 rounds the weights too, and these do not train so; AUTOCAST rounds the products");
         require(microBatchSize >= 0, "micro-batch size " + microBatchSize + " is negative; 0 is the whole batch");
         require(
                 numWorkers >= 0 && numWorkers <= 256,

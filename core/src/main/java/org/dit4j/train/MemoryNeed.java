@@ -61,7 +61,9 @@ public record MemoryNeed(long state, long copy, long activations) {
      * GELU, and before each gate what is gated.
      */
     private static double kept(DiTConfig model, boolean autocast) {
-        double hidden = (double) model.mlpHidden() / model.hiddenSize(), attention = 3 + 1, product = autocast ? 0.5 : 1;
+        double hidden = (double) model.mlpHidden() / model.hiddenSize(),
+                attention = 3 + 1,
+                product = autocast ? 0.5 : 1;
         double products = product * (attention + 2 * hidden);
         // of each branch the residual and what goes into its first product
         double inputs = 2 * (1 + product);

@@ -129,7 +129,8 @@ public final class Snapshot implements AutoCloseable {
 
     /** The samples that a checkpoint's run has trained on, where its data go on. */
     static long trainedImages(Path checkpoint) throws IOException {
-        return number(checkpoint, CheckpointFolder.state(checkpoint), "trainedImages").asLong();
+        return number(checkpoint, CheckpointFolder.state(checkpoint), "trainedImages")
+                .asLong();
     }
 
     /** Sets a state to the one that a checkpoint holds. */

@@ -2,7 +2,6 @@ package org.dit4j.train;
 
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiTConfig;
-import org.dit4j.kernels.AdamW;
 
 /**
  * What is learned, but for the data: with these and the number of steps it fixes the weights. How it is computed is {@link Execution}'s.
@@ -51,8 +50,7 @@ public record TrainConfig(
     }
 
     public TrainConfig withModel(DiTConfig other) {
-        return new TrainConfig(
-                other, diffusion, seed, globalBatchSize, learningRate, weightDecay, clipNorm, ema, flip);
+        return new TrainConfig(other, diffusion, seed, globalBatchSize, learningRate, weightDecay, clipNorm, ema, flip);
     }
 
     public TrainConfig withDiffusion(DiffusionConfig other) {

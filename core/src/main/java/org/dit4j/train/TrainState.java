@@ -15,7 +15,6 @@ import org.dit4j.model.DiT;
 import org.dit4j.torch.FlatParameters;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
-import org.dit4j.io.Images;
 
 /**
  * All that training changes, and its one owner: the network in training and the averaged one, both views of flat buffers; AdamW's moments;
@@ -139,10 +138,7 @@ public final class TrainState implements AutoCloseable {
                 NoGradGuard noGrad = new NoGradGuard()) {
             scalars.step().fill_(new Scalar((double) stepsTaken));
         }
-        restore(
-                stepsTaken,
-                Math.multiplyExact(stepsTaken, config.globalBatchSize()),
-                new Tally.Counts(0, 0, 0, 0, 0));
+        restore(stepsTaken, Math.multiplyExact(stepsTaken, config.globalBatchSize()), new Tally.Counts(0, 0, 0, 0, 0));
     }
 
     /** What is trained. */

@@ -76,7 +76,11 @@ public final class Validation {
     }
 
     private Tensor times(Objective objective, int from, int count) {
-        return objective.timesAt(IntStream.range(from, from + count).mapToDouble(Validation::place).toArray(), numDraws());
+        return objective.timesAt(
+                IntStream.range(from, from + count)
+                        .mapToDouble(Validation::place)
+                        .toArray(),
+                numDraws());
     }
 
     /** The losses of the trainer's averaged weights now. Changes nothing in the trainer. */

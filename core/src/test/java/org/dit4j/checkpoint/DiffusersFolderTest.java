@@ -17,10 +17,12 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.RecipeWeights;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.DiffusionConfig.Prediction;
-import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.diffusion.DiffusionConfig.Products;
 import org.dit4j.diffusion.DiffusionConfig.Variance;
+import org.dit4j.diffusion.NoiseSchedule;
+import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.io.TorchFile;
@@ -36,8 +38,6 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.diffusion.SchedulerConfig;
 
 class DiffusersFolderTest {
     private static final DiTConfig SMALL =
@@ -74,7 +74,8 @@ class DiffusersFolderTest {
         assertEquals(Profile.DIFFUSERS, weights.description().profile());
         assertEquals(SchedulerConfig.PUBLISHED, weights.description().scheduler());
         assertEquals(
-                DiffusionConfig.PUBLISHED.withProducts(Products.FLOAT32), weights.description().diffusion());
+                DiffusionConfig.PUBLISHED.withProducts(Products.FLOAT32),
+                weights.description().diffusion());
         assertEquals(List.of("ant", "bee", "cat"), weights.description().classNames());
         assertSame(weights);
         assertSame(DiffusersFolder.read(folder.resolve("transformer")));

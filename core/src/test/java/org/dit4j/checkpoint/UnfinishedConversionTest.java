@@ -9,12 +9,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.diffusion.DiffusionConfig;
 
 /** A conversion that was killed leaves no more than the same command takes away. */
 class UnfinishedConversionTest {

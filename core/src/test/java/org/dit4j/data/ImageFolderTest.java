@@ -25,6 +25,8 @@ import org.bytedeco.javacpp.Pointer;
 import org.dit4j.NativeObjects;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
+import org.dit4j.io.PictureLimits;
+import org.dit4j.io.PictureReading;
 import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -121,7 +123,9 @@ class ImageFolderTest {
         picture("train/Fruit/Apple/Pink/1.png", 1);
         picture("train/Fruit/Kiwi/2.png", 2);
         picture("val/Fruit/Apple/Gala/3.png", 3);
-        assertEquals(List.of("train", "val"), ImageFolder.open(root, eight).classNames());
+        assertEquals(
+                List.of("train", "val"),
+                ImageFolder.open(root, eight.withClassDepth(1)).classNames());
         assertEquals(
                 List.of("Fruit"),
                 ImageFolder.open(root, eight.withClassDepth(2)).classNames());
@@ -187,12 +191,12 @@ class ImageFolderTest {
 
     @Test
     void missingPicturesAreAnError() throws IOException {
-        assertSays(refused(eight), root.toString(), "no PNG or JPEG picture");
-        Files.writeString(root.resolve("a.webp"), "");
-        assertSays(refused(eight), ".webp");
+        assertSays(refused(eight), root.toString(), "no picture here");
+        Files.writeString(root.resolve("a.psd"), "");
+        assertSays(refused(eight), ".psd");
         picture("Kiwi/1.png", 1);
         Files.createDirectories(root.resolve("Lime"));
-        assertSays(refused(eight), "Lime", "without a PNG or JPEG picture");
+        assertSays(refused(eight), "Lime", "without a picture");
         Files.delete(root.resolve("Lime"));
         picture("top.png", 1);
         assertSays(refused(eight), "top.png", "lies right in " + root, root + "/CLASS/top.png");
@@ -369,5 +373,90 @@ class ImageFolderTest {
                 }
             }
         }
+    }
+
+    @Test
+    void aFolderThatHoldsAllOthersIsPassedOver() throws IOException {
+        picture("photos/cat/1.png", 1);
+        picture("photos/dog/2.png", 2);
+        picture("__MACOSX/photos/cat/._1.png", 3);
+        picture("photos/cat/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", 4);
+        ImageFolder dataset = ImageFolder.open(root, eight);
+        assertEquals(List.of("cat", "dog"), dataset.classNames());
+        assertEquals(2, dataset.size());
+        assertTrue(dataset.describe().contains("the folders in " + root.resolve("photos")), dataset.describe());
+        assertEquals(
+                List.of("photos"),
+                ImageFolder.open(root, eight.withClassDepth(1)).classNames());
+    }
+
+    @Test
+    void partsOfADataSetAreNoClassesUnlessThatIsSaid() throws IOException {
+        picture("train/cat/1.png", 1);
+        picture("train/dog/2.png", 2);
+        assertEquals(List.of("cat", "dog"), ImageFolder.open(root, eight).classNames()); // the only part
+        picture("val/cat/3.png", 3);
+        assertSays(refused(eight), "[train, val]", "--data-path " + root.resolve("train"), "--class-depth 1");
+        picture("bus/4.png", 4); // then a train is one too
+        assertEquals(
+                List.of("bus", "train", "val"), ImageFolder.open(root, eight).classNames());
+    }
+
+    @Test
+    void picturesRightInTheFolderAreOneClass() throws IOException {
+        picture("flat/1.png", 1);
+        picture("flat/2.bmp.png", 2);
+        ImageFolder dataset = ImageFolder.open(root.resolve("flat"), eight);
+        assertEquals(List.of("flat"), dataset.classNames());
+        assertEquals(List.of(0, 0), labels(dataset));
+        assertSays(
+                assertThrows(
+                        FormatException.class, () -> ImageFolder.open(root.resolve("flat"), eight.withClassDepth(1))),
+                "lies right in");
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void whatCannotBeReadIsFoundBeforehandAllAtOnce() throws Exception {
+        picture("a/1.png", 0x010000);
+        picture("a/2.png", 0x020000);
+        Files.createSymbolicLink(root.resolve("a/3.png"), root.resolve("gone.png"));
+        Files.writeString(root.resolve("a/4.png"), "<html>");
+        assertEquals(
+                0,
+                new ProcessBuilder("mkfifo", root.resolve("a/5.png").toString())
+                        .start()
+                        .waitFor());
+        picture("a/6.png", 1, 101, 101);
+        PictureReading few = PictureReading.standard().withLimits(new PictureLimits(10_000));
+        ImageFolder strict = ImageFolder.open(root, eight.withReading(few));
+        FormatException all = assertThrows(FormatException.class, strict::check);
+        assertSays(
+                all, "4 of 6 pictures", "3.png: no such file", "4.png", "5.png: not a regular file", "6.png: 101x101");
+        assertEquals(5, all.getMessage().lines().count());
+        ImageFolder lenient = ImageFolder.open(root, eight.withReading(few).withSkipBroken(true));
+        assertEquals(1, red(lenient, 2)); // also without a check
+        lenient.check();
+        assertEquals(4, lenient.brokenPictures().size());
+        for (int i = 2; i < 6; i++) assertEquals(1, red(lenient, i));
+        assertEquals(2, red(lenient, 1));
+    }
+
+    @Test
+    void howPicturesAreReadIsPartOfTheDescription() throws IOException {
+        picture("a/1.png", 1);
+        PictureReading reading = PictureReading.standard();
+        assertSays(
+                ImageFolder.open(root, eight.withReading(reading.withExifRotate(true)))
+                        .describe(),
+                "turned by EXIF");
+        assertSays(
+                ImageFolder.open(root, eight.withReading(reading.withLimits(new PictureLimits(999))))
+                        .describe(),
+                "of up to 999 pixels");
+    }
+
+    private static void assertSays(String text, String part) {
+        assertTrue(text.contains(part), text);
     }
 }

@@ -27,6 +27,7 @@ import org.dit4j.NativeObjects;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
 import org.dit4j.io.Mutations;
+import org.dit4j.io.PictureReading;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -387,7 +388,7 @@ class TarShardsTest {
         put("x.jpg", picture(1));
         assertSays(refused(write("a.tar")), "x.jpg", "two");
         for (Map.Entry<String, String> file : Map.of(
-                        ".cls", "tench", ".json", "{\"label\": \"tench\"}", ".JSON", "{", ".CLS", "-1")
+                        ".cls", " ", ".json", "{\"label\": 1.5}", ".JSON", "{", ".CLS", "-1")
                 .entrySet()) {
             put("x.png", picture(1));
             put("x" + file.getKey(), file.getValue());
@@ -396,8 +397,39 @@ class TarShardsTest {
         put("x.png", picture(1));
         put("x.cls", "2");
         Path file = write("a.tar");
-        TarShardsConfig two = new TarShardsConfig(8, 3, List.of("a", "b"), false);
+        TarShardsConfig two = new TarShardsConfig(8, 3, List.of("a", "b"), false, PictureReading.standard());
         assertSays(assertThrows(FormatException.class, () -> TarShards.open(file, two)), "from 0 to 1");
+    }
+
+    @Test
+    void wordsNameClasses() throws IOException {
+        List<String> words = List.of("tench", "cock", "tench");
+        for (int i = 0; i < 3; i++) {
+            put(i + ".png", picture(1));
+            put(i + ".cls", words.get(i) + "\n");
+        }
+        put("j.webp.png", picture(1)); // passed over: what follows the first dot is no picture's ending
+        put("__MACOSX/x.png", picture(1));
+        Path file = write("a.tar");
+        try (TarShards shards = TarShards.open(file, EIGHT)) {
+            assertEquals(List.of("cock", "tench"), shards.classNames());
+            assertEquals(List.of(1, 0, 1), List.of(shards.label(0), shards.label(1), shards.label(2)));
+        }
+        TarShardsConfig named = new TarShardsConfig(8, 3, List.of("tench", "cock"), false, PictureReading.standard());
+        try (TarShards shards = TarShards.open(file, named)) {
+            assertEquals(0, shards.label(0));
+        }
+        TarShardsConfig others = new TarShardsConfig(8, 3, List.of("tench", "hen"), false, PictureReading.standard());
+        assertSays(assertThrows(FormatException.class, () -> TarShards.open(file, others)), "\"cock\", which is none");
+    }
+
+    @Test
+    void numbersAndWordsTogetherAreRefused() throws IOException {
+        put("x.png", picture(1));
+        put("x.cls", "1");
+        put("y.png", picture(1));
+        put("y.json", "{\"label\": \"cock\"}");
+        assertSays(refused(write("a.tar")), "\"1\" of x.png", "\"cock\" of y.png");
     }
 
     @Test

@@ -72,7 +72,8 @@ class DiffusionConfigTest {
     /** The published code scales the ends of a linear schedule by 1000 / T, diffusers takes them as they are. */
     @Test
     void theSameBetaComesOutOfBothArithmetics() {
-        DiffusionConfig published = DiffusionConfig.of(NoiseSchedule.LINEAR, 250, Prediction.NOISE, Variance.FIXED_LARGE);
+        DiffusionConfig published =
+                DiffusionConfig.of(NoiseSchedule.LINEAR, 250, Prediction.NOISE, Variance.FIXED_LARGE);
         DiffusionConfig diffusers = published.withProducts(Products.FLOAT32);
         assertEquals(4e-4, diffusers.betaStart());
         assertEquals(published, diffusers.withProducts(Products.FLOAT64));

@@ -157,8 +157,7 @@ class DiffusionGoldenTest {
         Loss loss = HybridLoss.of(config.withLoss(lossType)).loss(StandIn.of(xt, t, variance), x0, xt, noise, t);
         Golden.assertClose(key, golden.get(key + ".loss"), loss.values(), TOLERANCE);
         LossType another = lossType == LossType.MSE || lossType == LossType.RESCALED_MSE ? LossType.KL : LossType.MSE;
-        Loss wrong = HybridLoss.of(config.withLoss(another))
-                .loss(StandIn.of(xt, t, variance), x0, xt, noise, t);
+        Loss wrong = HybridLoss.of(config.withLoss(another)).loss(StandIn.of(xt, t, variance), x0, xt, noise, t);
         Golden.assertRejected(key + " as " + another, golden.get(key + ".loss"), wrong.values(), TOLERANCE);
 
         String moments = key.substring(0, key.lastIndexOf('.'));

@@ -103,8 +103,9 @@ class GaussianDiffusionTest {
     void theBoundOfAPerfectPredictionVanishesButAtTheFirstTimestep() {
         Tensor x0 = random(1, 4), noise = random(2, 4), t = timesteps();
         GaussianDiffusion diffusion = of(Prediction.X0, Variance.FIXED_SMALL);
-        double[] bits = Tensors.toDoubles(
-                new HybridLoss(diffusion, LossType.KL).loss(x0, x0, diffusion.noised(x0, noise, t), noise, t).values());
+        double[] bits = Tensors.toDoubles(new HybridLoss(diffusion, LossType.KL)
+                .loss(x0, x0, diffusion.noised(x0, noise, t), noise, t)
+                .values());
         assertArrayEquals(new double[4], Arrays.copyOfRange(bits, 1, 5), 1e-6);
         assertTrue(bits[0] > 0.1);
     }
@@ -238,13 +239,14 @@ class GaussianDiffusionTest {
     @ParameterizedTest
     @EnumSource(Variance.class)
     void oneTimestepIsEnoughForEverything(Variance variance) {
-        GaussianDiffusion diffusion =
-                of(Prediction.NOISE, variance).spaced("1");
+        GaussianDiffusion diffusion = of(Prediction.NOISE, variance).spaced("1");
         Tensor x0 = random(1, 4), noise = random(2, 4), t = GaussianDiffusion.shared(0, x0);
         Tensor prediction = random(3, variance.isLearned() ? 8 : 4);
         Tensor xt = diffusion.noised(x0, noise, t);
         Moments p = diffusion.pMeanVariance(prediction, xt, t, true);
-        Tensor loss = new HybridLoss(diffusion, LossType.KL).loss(prediction, x0, xt, noise, t).values();
+        Tensor loss = new HybridLoss(diffusion, LossType.KL)
+                .loss(prediction, x0, xt, noise, t)
+                .values();
         for (Tensor tensor : new Tensor[] {p.mean(), p.variance(), p.logVariance(), loss})
             for (double value : Tensors.toDoubles(tensor)) assertTrue(Double.isFinite(value));
         // the only step ends at the predicted image

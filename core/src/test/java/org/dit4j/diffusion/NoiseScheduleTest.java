@@ -24,8 +24,7 @@ class NoiseScheduleTest {
     @ParameterizedTest
     @EnumSource(NoiseSchedule.class)
     void everyScheduleMakesADiffusionThatEndsInNoise(NoiseSchedule schedule) {
-        GaussianDiffusion diffusion =
-                GaussianDiffusion.of(schedule.betas(1000), Prediction.X0, Variance.FIXED_SMALL);
+        GaussianDiffusion diffusion = GaussianDiffusion.of(schedule.betas(1000), Prediction.X0, Variance.FIXED_SMALL);
         double[] alphaCumprod = diffusion.table(Coefficient.ALPHA_CUMPROD);
         for (int t = 1; t < 1000; t++) assertTrue(alphaCumprod[t] < alphaCumprod[t - 1]);
         assertEquals(0, alphaCumprod[999], 1e-2);

@@ -101,10 +101,7 @@ class TablesGoldenTest {
     }
 
     private static GaussianDiffusion diffusion(double[] betas) {
-        return GaussianDiffusion.of(
-                betas,
-                DiffusionConfig.Prediction.NOISE,
-                DiffusionConfig.Variance.LEARNED_RANGE);
+        return GaussianDiffusion.of(betas, DiffusionConfig.Prediction.NOISE, DiffusionConfig.Variance.LEARNED_RANGE);
     }
 
     private static Tensor tensor(double[] values) {

@@ -81,6 +81,22 @@ class FormatsFuzzTest {
         });
     }
 
+    /** The chunks of a PNG, whose checksums always fit. */
+    @FuzzTest(maxDuration = "10m")
+    void pngChunks(byte[] file) throws IOException {
+        image(PngChecksums.repaired(file));
+    }
+
+    /** The segments and scans of a JPEG: what comes after its first two bytes. */
+    @FuzzTest(maxDuration = "10m")
+    void jpegSegments(byte[] segments) throws IOException {
+        byte[] file = new byte[segments.length + 2];
+        file[0] = (byte) 0xff;
+        file[1] = (byte) 0xd8;
+        System.arraycopy(segments, 0, file, 2, segments.length);
+        image(file);
+    }
+
     @FuzzTest(maxDuration = "10m")
     void image(byte[] file) throws IOException {
         try {

@@ -29,6 +29,7 @@ import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -45,7 +46,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.dit4j.torch.Precision;
 
 class LatentEncoderTest {
     private static final int SIDE = 16;

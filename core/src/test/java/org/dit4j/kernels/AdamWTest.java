@@ -6,19 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.dit4j.Golden;
 import org.dit4j.NativeObjects;
+import org.dit4j.torch.Backend;
+import org.dit4j.torch.FlatParameters;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.Test;
-import org.dit4j.torch.FlatParameters;
-import org.dit4j.torch.Backend;
-import org.bytedeco.pytorch.Scalar;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 class AdamWTest {
     private static final int NUM_STEPS = 20;

@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.dit4j.Golden;
 import org.dit4j.NativeObjects;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -19,7 +20,6 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.dit4j.torch.Precision;
 
 class TrunkTest {
     private static final DiTConfig TINY =

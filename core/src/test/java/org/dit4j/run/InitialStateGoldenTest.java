@@ -16,31 +16,30 @@ import java.util.OptionalInt;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.Golden;
+import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.checkpoint.OfficialCheckpoint;
 import org.dit4j.checkpoint.OfficialTraining;
+import org.dit4j.checkpoint.Retention;
 import org.dit4j.checkpoint.Weights;
 import org.dit4j.data.Dataset;
+import org.dit4j.data.RandomLatents;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.TorchFile;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.extension.ExtendWith;
-import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.kernels.AdamW;
 import org.dit4j.train.EmaSchedule;
+import org.dit4j.train.Execution;
 import org.dit4j.train.LearningRate;
-import org.dit4j.checkpoint.Retention;
 import org.dit4j.train.Snapshot;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.train.Execution;
-import org.dit4j.torch.Precision;
-import org.dit4j.data.RandomLatents;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 
 /** A training checkpoint of the published script (PyTorch 2.11), gone on from. */
 @ExtendWith(Golden.Cases.class)
@@ -59,7 +58,16 @@ class InitialStateGoldenTest {
         DiTConfig model = OfficialCheckpoint.read(Golden.path(FILE), Weights.MODEL, OptionalInt.of(4))
                 .description()
                 .model();
-        return new TrainConfig(model, DiffusionConfig.PUBLISHED, 0, 4, new LearningRate(2e-3, 0), 0, 0, new EmaSchedule(0.99, 0), false);
+        return new TrainConfig(
+                model,
+                DiffusionConfig.PUBLISHED,
+                0,
+                4,
+                new LearningRate(2e-3, 0),
+                0,
+                0,
+                new EmaSchedule(0.99, 0),
+                false);
     }
 
     private static Dataset data(DiTConfig model) {
@@ -80,26 +88,30 @@ class InitialStateGoldenTest {
             Map<String, Tensor> weights = given.model().read(),
                     average = given.ema().read();
             Map<String, Tensor> moments = given.readMoments();
-            Map<String, Tensor> network = StateDict.of(trainer.state().network()), ema = StateDict.of(trainer.state().averagedNetwork());
+            Map<String, Tensor> network = StateDict.of(trainer.state().network()),
+                    ema = StateDict.of(trainer.state().averagedNetwork());
             network.forEach((name, tensor) -> assertTrue(tensor.equal(weights.get(name)), name));
             ema.forEach((name, tensor) -> assertTrue(tensor.equal(average.get(name)), name));
 
             trainer.step();
 
-            trainer.state().parameters().views(trainer.state().parameters().gradients()).forEach((name, gradient) -> {
-                Tensor first = moments.get("exp_avg." + name), second = moments.get("exp_avg_sq." + name);
-                Tensor stepped = stepped(weights.get(name), gradient, first, second, steps + 1);
-                assertClose(name, stepped, network.get(name), ROUNDING);
-                Tensor averaged = average.get(name)
-                        .to(ScalarType.Double)
-                        .mul(new Scalar(0.99))
-                        .add(stepped.mul(new Scalar(0.01)));
-                assertClose("average of " + name, averaged, ema.get(name), ROUNDING);
-                if (name.equals("blocks.0.mlp.fc1.weight")) {
-                    Tensor forgotten = stepped(weights.get(name), gradient, first, second, 1);
-                    assertRejected("a step count that begins again", forgotten, network.get(name), ROUNDING);
-                }
-            });
+            trainer.state()
+                    .parameters()
+                    .views(trainer.state().parameters().gradients())
+                    .forEach((name, gradient) -> {
+                        Tensor first = moments.get("exp_avg." + name), second = moments.get("exp_avg_sq." + name);
+                        Tensor stepped = stepped(weights.get(name), gradient, first, second, steps + 1);
+                        assertClose(name, stepped, network.get(name), ROUNDING);
+                        Tensor averaged = average.get(name)
+                                .to(ScalarType.Double)
+                                .mul(new Scalar(0.99))
+                                .add(stepped.mul(new Scalar(0.01)));
+                        assertClose("average of " + name, averaged, ema.get(name), ROUNDING);
+                        if (name.equals("blocks.0.mlp.fc1.weight")) {
+                            Tensor forgotten = stepped(weights.get(name), gradient, first, second, 1);
+                            assertRejected("a step count that begins again", forgotten, network.get(name), ROUNDING);
+                        }
+                    });
         }
     }
 
@@ -116,9 +128,9 @@ class InitialStateGoldenTest {
             positions.mul_(new Scalar(1.0001));
             TorchFile.write(file, root);
             Path checkpoint;
-            try (Trainer trainer =
-                            begin(config, data, InitialState.ofPublished(file, config));
-                    Snapshot snapshot = new Snapshot(trainer.state(), new Description(config.model(), List.of(), config.diffusion(), ""))) {
+            try (Trainer trainer = begin(config, data, InitialState.ofPublished(file, config));
+                    Snapshot snapshot = new Snapshot(
+                            trainer.state(), new Description(config.model(), List.of(), config.diffusion(), ""))) {
                 snapshot.take(Map.of());
                 checkpoint = snapshot.save(folder, new Retention(1, 0));
             }
@@ -146,8 +158,7 @@ class InitialStateGoldenTest {
     @Test
     void whatTheFileSaysOtherwiseIsReported() throws IOException {
         TrainConfig config = config();
-        List<String> notes = InitialState.ofPublished(Golden.path(FILE), config)
-                .notes();
+        List<String> notes = InitialState.ofPublished(Golden.path(FILE), config).notes();
         OfficialTraining given = OfficialTraining.read(Golden.path(FILE), config.model());
         Golden.ran();
         assertTrue(notes.get(0).contains("step " + given.steps() + " of the published script"), notes.toString());

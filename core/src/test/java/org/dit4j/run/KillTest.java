@@ -14,10 +14,10 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import org.dit4j.checkpoint.CheckpointFolder;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.checkpoint.CheckpointFolder;
 
 /**
  * Kills the real process again and again at random moments, half of them inside a save, as {@code kill -9} does; each next one continues. In the end the weights,
@@ -94,7 +94,9 @@ class KillTest {
         var newest = CheckpointFolder.newestWhole(folder.checkpoints(), damage -> {
             throw new AssertionError("damaged by a kill: " + damage);
         });
-        return newest.isPresent() ? CheckpointFolder.state(newest.get()).get("step").asLong() : -1;
+        return newest.isPresent()
+                ? CheckpointFolder.state(newest.get()).get("step").asLong()
+                : -1;
     }
 
     private static Process start(Path results, int maxSteps) throws IOException {

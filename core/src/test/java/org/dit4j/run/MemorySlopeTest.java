@@ -13,20 +13,20 @@ import java.util.stream.Stream;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Glyphs;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Precision;
+import org.dit4j.train.EmaSchedule;
+import org.dit4j.train.Execution;
+import org.dit4j.train.LearningRate;
+import org.dit4j.train.TrainConfig;
+import org.dit4j.train.Trainer;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.train.EmaSchedule;
-import org.dit4j.train.LearningRate;
-import org.dit4j.train.TrainConfig;
-import org.dit4j.train.Trainer;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.train.Execution;
-import org.dit4j.torch.Precision;
 
 /**
  * Resident memory and open files over 20,000 training steps of a tiny run, with its logs, 40 checkpoints and 2,000 samplings. With the
@@ -50,7 +50,16 @@ class MemorySlopeTest {
     private Path temporary;
 
     private static TrainConfig config() {
-        return new TrainConfig(TINY, DiffusionConfig.PUBLISHED, 1, 8, new LearningRate(1e-3, 10), 0, 1, new EmaSchedule(0.999, 0.05), true);
+        return new TrainConfig(
+                TINY,
+                DiffusionConfig.PUBLISHED,
+                1,
+                8,
+                new LearningRate(1e-3, 10),
+                0,
+                1,
+                new EmaSchedule(0.999, 0.05),
+                true);
     }
 
     @Test
@@ -63,8 +72,8 @@ class MemorySlopeTest {
         AtomicInteger samplings = new AtomicInteger();
         try (TrainingRun run =
                         TrainingRun.open(folder, new RunPlan(config(), execution, cadence, Safety.DEFAULT), data);
-                DiTPipeline pipeline =
-                        DiTPipeline.of(run.trainer().state().averagedNetwork(), DiffusionConfig.PUBLISHED, data.classNames(), "cpu")) {
+                DiTPipeline pipeline = DiTPipeline.of(
+                        run.trainer().state().averagedNetwork(), DiffusionConfig.PUBLISHED, data.classNames(), "cpu")) {
             SampleRequest request = SampleRequest.of("0", "1", "2", "3").withSteps(5);
             run.run(new TrainingListener() {
                 @Override

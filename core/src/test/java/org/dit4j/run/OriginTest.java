@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
@@ -24,6 +25,8 @@ import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.checkpoint.Surgery;
 import org.dit4j.data.Glyphs;
 import org.dit4j.data.LatentsHeader;
+import org.dit4j.data.RandomLatents;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiT;
@@ -31,15 +34,12 @@ import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.train.Trainer;
 import org.dit4j.vae.LatentScaling;
 import org.dit4j.vae.LatentSpace;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.checkpoint.CheckpointFolder;
-import org.dit4j.train.Trainer;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.data.RandomLatents;
 
 /** Runs that begin with trained weights. The state of the published script is in {@link InitialStateGoldenTest}. */
 class OriginTest {
@@ -66,8 +66,7 @@ class OriginTest {
         Backend.load();
         torch.manual_seed(seed);
         try (DiT network = model.network()) {
-            DiTCheckpoint.write(
-                    weights, network, List.of(), DiffusionConfig.PUBLISHED, "");
+            DiTCheckpoint.write(weights, network, List.of(), DiffusionConfig.PUBLISHED, "");
         }
     }
 
@@ -88,7 +87,8 @@ class OriginTest {
                     Checkpoints.open(weights, OpenOptions.DEFAULT),
                     tiny.config().model());
             Map<String, Tensor> expected = StateDict.of(fitted);
-            for (DiT network : List.of(trainer.state().network(), trainer.state().averagedNetwork()))
+            for (DiT network :
+                    List.of(trainer.state().network(), trainer.state().averagedNetwork()))
                 StateDict.of(network).forEach((name, tensor) -> assertTrue(tensor.equal(expected.get(name)), name));
             fitted.close();
         }
@@ -108,8 +108,8 @@ class OriginTest {
             for (String digest : List.of("a", "b")) {
                 LatentsHeader header =
                         new LatentsHeader(digest.repeat(64), scale, 0, 64, 64, 3, 8, 8, false, tiny.data.classNames());
-                InitialState state = tiny.origin.open(
-                        tiny.config(), new RandomLatents(3, 8, 8, 10, Optional.of(header)));
+                InitialState state =
+                        tiny.origin.open(tiny.config(), new RandomLatents(3, 8, 8, 10, Optional.of(header)));
                 assertEquals(scale != 0.5 || digest.equals("b"), state.notes().contains(note), digest + " " + scale);
             }
     }
@@ -150,24 +150,18 @@ class OriginTest {
         // the second has no checkpoint yet, and must not begin with something else
         write(3);
         Cadence cadence = tiny.cadence;
-        IOException refused = assertThrows(
-                FormatException.class,
-                () -> TrainingRun.open(
-                        second, tiny.plan(), tiny.data));
+        IOException refused =
+                assertThrows(FormatException.class, () -> TrainingRun.open(second, tiny.plan(), tiny.data));
         assertTrue(refused.getMessage().contains("is not the file any more"), refused.getMessage());
         Files.delete(weights);
-        assertThrows(
-                NoSuchFileException.class,
-                () -> TrainingRun.open(
-                        second, tiny.plan(), tiny.data));
+        assertThrows(NoSuchFileException.class, () -> TrainingRun.open(second, tiny.plan(), tiny.data));
     }
 
     @Test
     void aRunFolderOpensWithWhatItRecordsWhateverTheFlagsSay() throws IOException {
         RunFolder folder = tiny.folder();
         tiny.origin = Origin.FRESH;
-        try (TrainingRun run = TrainingRun.open(
-                folder, tiny.plan(), tiny.data)) {
+        try (TrainingRun run = TrainingRun.open(folder, tiny.plan(), tiny.data)) {
             assertEquals(3, run.origin().size());
         }
         String log = Files.readString(folder.log());

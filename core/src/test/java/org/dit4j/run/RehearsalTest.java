@@ -6,19 +6,28 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.util.Optional;
 import org.dit4j.data.Glyphs;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
-import org.junit.jupiter.api.Test;
+import org.dit4j.torch.Precision;
 import org.dit4j.train.EmaSchedule;
+import org.dit4j.train.Execution;
 import org.dit4j.train.LearningRate;
 import org.dit4j.train.MemoryNeed;
 import org.dit4j.train.TrainConfig;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.train.Execution;
-import org.dit4j.torch.Precision;
+import org.junit.jupiter.api.Test;
 
 class RehearsalTest {
-    private static final TrainConfig CONFIG = new TrainConfig(new DiTConfig(8, 8, 2, 3, 24, 5, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO), DiffusionConfig.PUBLISHED, 1, 16, new LearningRate(1e-3, 0), 0, 0, new EmaSchedule(0.999, 0), false);
+    private static final TrainConfig CONFIG = new TrainConfig(
+            new DiTConfig(8, 8, 2, 3, 24, 5, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO),
+            DiffusionConfig.PUBLISHED,
+            1,
+            16,
+            new LearningRate(1e-3, 0),
+            0,
+            0,
+            new EmaSchedule(0.999, 0),
+            false);
 
     private static final Execution EXECUTION = new Execution("cpu", Precision.FP32, 8, false, 0);
 

@@ -21,22 +21,21 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.stream.LongStream;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
+import org.dit4j.checkpoint.CheckpointFolder;
+import org.dit4j.checkpoint.Retention;
+import org.dit4j.data.BrokenLatents;
 import org.dit4j.data.Dataset;
-import org.dit4j.torch.TensorScope;
 import org.dit4j.run.Safety.OnSaveFailure;
+import org.dit4j.torch.Precision;
+import org.dit4j.torch.TensorScope;
+import org.dit4j.train.DivergedException;
+import org.dit4j.train.Trainer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.dit4j.checkpoint.CheckpointFolder;
-import org.dit4j.train.DivergedException;
-import org.dit4j.checkpoint.Retention;
-import org.dit4j.train.Trainer;
-import org.dit4j.torch.Precision;
-import org.dit4j.data.BrokenLatents;
 
 class ResumeTest {
     @TempDir
@@ -90,7 +89,8 @@ class ResumeTest {
         run.microBatchSize = 2;
         RunFolder folder = run.train();
         assertEquals(List.of("000-tiny"), TinyRun.names(run.results));
-        assertEquals(80, CheckpointFolder.state(newest(folder)).get("trainedImages").asLong());
+        assertEquals(
+                80, CheckpointFolder.state(newest(folder)).get("trainedImages").asLong());
     }
 
     private static Path newest(RunFolder folder) throws IOException {
@@ -163,11 +163,11 @@ class ResumeTest {
     void aFolderOfAnotherModelIsRefused() throws IOException {
         TinyRun run = run("run");
         RunFolder folder = run.folder();
-        Files.write(folder.path().resolve("run.json"), new RunIdentity(Map.of("version", "2", "model.depth", "another")).toJson());
+        Files.write(
+                folder.path().resolve("run.json"),
+                new RunIdentity(Map.of("version", "2", "model.depth", "another")).toJson());
         String message = assertThrows(
-                        IllegalArgumentException.class,
-                        () -> TrainingRun.open(
-                                folder, run.plan(), run.data))
+                        IllegalArgumentException.class, () -> TrainingRun.open(folder, run.plan(), run.data))
                 .getMessage();
         assertTrue(message.contains(" trains another model: ") && message.contains(", was another"), message);
     }
@@ -291,7 +291,10 @@ class ResumeTest {
         for (String damaged :
                 List.of(whole.replaceFirst("\\{", "?"), whole.replaceFirst("(\"seed\" *: *)\"\\d\"", "$1[ ]"))) {
             Files.writeString(state, damaged);
-            assertEquals(Optional.empty(), RunFolder.find(run.results, run.config(), Precision.FP32, run.data, Origin.FRESH), damaged);
+            assertEquals(
+                    Optional.empty(),
+                    RunFolder.find(run.results, run.config(), Precision.FP32, run.data, Origin.FRESH),
+                    damaged);
         }
     }
 
@@ -529,10 +532,7 @@ class ResumeTest {
         run.maxSteps = 99;
         run.microBatchSize = 1;
         run.numWorkers = 3;
-        assertEquals(
-                identity.digest(),
-                run.identity()
-                        .digest());
+        assertEquals(identity.digest(), run.identity().digest());
         run.seed = 8;
         RunIdentity other = run.identity();
         assertFalse(identity.digest().equals(other.digest()));

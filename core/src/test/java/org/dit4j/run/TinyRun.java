@@ -9,20 +9,20 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
-import org.dit4j.checkpoint.CheckpointFolder;
+import org.dit4j.torch.Precision;
 import org.dit4j.train.EmaSchedule;
+import org.dit4j.train.Execution;
 import org.dit4j.train.LearningRate;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.Validation;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.train.Execution;
-import org.dit4j.torch.Precision;
 
 /** A run that takes milliseconds to a step, on the device that {@code dit.device} names; a test changes what it is about. */
 final class TinyRun {
@@ -49,7 +49,16 @@ final class TinyRun {
     }
 
     TrainConfig config() {
-        return new TrainConfig(MODEL, DiffusionConfig.PUBLISHED, seed, 4, new LearningRate(2e-3, 5), 0, 1, new EmaSchedule(0.99, 0.05), true);
+        return new TrainConfig(
+                MODEL,
+                DiffusionConfig.PUBLISHED,
+                seed,
+                4,
+                new LearningRate(2e-3, 5),
+                0,
+                1,
+                new EmaSchedule(0.99, 0.05),
+                true);
     }
 
     Execution execution() {
@@ -63,7 +72,9 @@ final class TinyRun {
     /** The newest folder of the same run, or a new one. */
     RunFolder folder() throws IOException {
         Optional<RunFolder> found = RunFolder.find(results, config(), Precision.FP32, data, origin);
-        return found.isPresent() ? found.get() : RunFolder.create(results, "tiny", identity().begunWith(origin));
+        return found.isPresent()
+                ? found.get()
+                : RunFolder.create(results, "tiny", identity().begunWith(origin));
     }
 
     RunIdentity identity() throws IOException {

@@ -14,29 +14,29 @@ import java.util.Map;
 import java.util.function.LongPredicate;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
 import org.dit4j.data.Subset;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.FlatParameters;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.torch.FlatParameters;
-import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.train.EmaSchedule;
+import org.dit4j.train.Execution;
 import org.dit4j.train.LearningRate;
 import org.dit4j.train.TrainConfig;
-import org.dit4j.train.Trainer;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.train.Execution;
-import org.dit4j.torch.Precision;
 import org.dit4j.train.TrainState;
+import org.dit4j.train.Trainer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class TrainingRunTest {
     private static final DiTConfig TINY =
@@ -55,7 +55,8 @@ class TrainingRunTest {
     private RunFolder folder;
 
     private TrainingRun open(int maxSteps, Cadence cadence) throws IOException {
-        TrainConfig config = new TrainConfig(TINY, DiffusionConfig.PUBLISHED, 5, 4, new LearningRate(1e-3, 0), 0, 0, new EmaSchedule(0.5, 0), false);
+        TrainConfig config = new TrainConfig(
+                TINY, DiffusionConfig.PUBLISHED, 5, 4, new LearningRate(1e-3, 0), 0, 0, new EmaSchedule(0.5, 0), false);
         folder = RunFolder.create(results, "DiT-T/4", RunIdentity.of(config, Precision.FP32, data));
         Execution execution = new Execution("cpu", Precision.FP32, 4, false, 0);
         return TrainingRun.open(
@@ -218,7 +219,8 @@ class TrainingRunTest {
                                 Tensors.toFloats(tensor), Tensors.toFloats(stored.get("exp_avg_sq." + name)), name));
             }
             assertEquals(3, CheckpointFolder.state(checkpoint).get("step").asLong());
-            assertEquals(12, CheckpointFolder.state(checkpoint).get("trainedImages").asLong());
+            assertEquals(
+                    12, CheckpointFolder.state(checkpoint).get("trainedImages").asLong());
             var description = DiTCheckpoint.describe(checkpoint.resolve(CheckpointFolder.EMA));
             assertEquals("EMA 0.5, after 3 steps", description.weights());
             assertEquals(new Glyphs(1, 8).classNames(), description.classNames());

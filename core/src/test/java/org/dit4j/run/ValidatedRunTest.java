@@ -1,6 +1,5 @@
 package org.dit4j.run;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -10,27 +9,20 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import java.util.TreeSet;
 import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.dit4j.NativeObjects;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
+import org.dit4j.data.RandomLatents;
 import org.dit4j.data.Subset;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.Validation;
 import org.dit4j.train.ValidationLosses;
-import org.dit4j.data.RandomLatents;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ValidatedRunTest {
     private static final Dataset GLYPHS = new Glyphs(3, 8);

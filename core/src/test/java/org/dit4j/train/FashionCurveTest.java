@@ -14,9 +14,11 @@ import org.dit4j.Golden;
 import org.dit4j.RealData;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.IdxDataset;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.Images;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Precision;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.knowm.xchart.BitmapEncoder;
@@ -24,8 +26,6 @@ import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.torch.Precision;
 
 /**
  * The published code's loss on Fashion-MNIST, learned again: 3,000 steps by the recipe of {@code golden/training/fashion_mnist_curve.json};
@@ -57,7 +57,16 @@ class FashionCurveTest {
     private static double[] train(int points) throws IOException {
         DiTConfig model = new DiTConfig(28, 28, 4, 1, 192, 6, 6, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
         String device = System.getProperty("dit.device", "cpu");
-        TrainConfig config = new TrainConfig(model, DiffusionConfig.PUBLISHED, SEED, 64, new LearningRate(3e-4, 0), 0, 0, new EmaSchedule(0.9999, 0), true);
+        TrainConfig config = new TrainConfig(
+                model,
+                DiffusionConfig.PUBLISHED,
+                SEED,
+                64,
+                new LearningRate(3e-4, 0),
+                0,
+                0,
+                new EmaSchedule(0.9999, 0),
+                true);
         double[] losses = new double[points];
         try (Dataset data = IdxDataset.open(RealData.path("fashion_mnist"));
                 Trainer trainer = new Trainer(config, new Execution(device, Precision.FP32, 64, false, 2), data)) {

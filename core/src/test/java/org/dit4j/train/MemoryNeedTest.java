@@ -12,27 +12,36 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.Retention;
 import org.dit4j.data.Glyphs;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.checkpoint.CheckpointFolder;
-import org.dit4j.checkpoint.Retention;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.torch.Precision;
 
 class MemoryNeedTest {
     private static final double TOLERANCE = 0.15;
     private static final int FEW = 2, MANY = 26;
 
     private static TrainConfig config(DiTConfig model, int images) {
-        return new TrainConfig(model, DiffusionConfig.PUBLISHED, 1, images, new LearningRate(1e-3, 0), 0, 0, new EmaSchedule(0.999, 0), false);
+        return new TrainConfig(
+                model,
+                DiffusionConfig.PUBLISHED,
+                1,
+                images,
+                new LearningRate(1e-3, 0),
+                0,
+                0,
+                new EmaSchedule(0.999, 0),
+                false);
     }
 
     private static Execution execution(boolean bf16, boolean recompute) {
@@ -50,8 +59,7 @@ class MemoryNeedTest {
 
     @Test
     void stateCopyAndCheckpointAreExact(@TempDir Path folder) throws IOException {
-        TrainConfig config = config(
-                new DiTConfig(8, 8, 2, 3, 24, 2, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO), 2);
+        TrainConfig config = config(new DiTConfig(8, 8, 2, 3, 24, 2, 3, 4, 10, 0.1, true, DiTBlock.Kind.ADALN_ZERO), 2);
         MemoryNeed need = MemoryNeed.of(config, execution(false, false));
         try (Trainer trainer = new Trainer(config, execution(false, false), new Glyphs(1, 8));
                 Snapshot snapshot = snapshot(trainer);
@@ -112,8 +120,10 @@ class MemoryNeedTest {
         assertEquals(0, process.waitFor(), said);
         List<String> lines = said.lines().toList();
         for (int i = 0; i < CASES.size(); i++) {
-            long counted = MemoryNeed.of(CASES.get(i).config(MANY), CASES.get(i).execution()).activations()
-                    - MemoryNeed.of(CASES.get(i).config(FEW), CASES.get(i).execution()).activations();
+            long counted = MemoryNeed.of(CASES.get(i).config(MANY), CASES.get(i).execution())
+                            .activations()
+                    - MemoryNeed.of(CASES.get(i).config(FEW), CASES.get(i).execution())
+                            .activations();
             double ratio = Double.parseDouble(lines.get(i)) / counted;
             assertEquals(1, ratio, TOLERANCE, CASES.get(i) + " of " + counted + " bytes: " + said);
         }

@@ -1,17 +1,18 @@
 package org.dit4j.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
-import org.dit4j.data.Glyphs;
+
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.dit4j.NativeObjects;
-import java.nio.file.Path;
 import org.bytedeco.javacpp.Pointer;
+import org.dit4j.NativeObjects;
+import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.checkpoint.Retention;
+import org.dit4j.data.Glyphs;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class SnapshotTest {
     @TempDir

@@ -3,12 +3,12 @@ package org.dit4j.train;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Precision;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.torch.Precision;
 
 class TrainConfigTest {
     private static final TrainConfig PUBLISHED = TrainConfig.published(DiTConfig.of("DiT-S/8"));
@@ -37,13 +37,15 @@ class TrainConfigTest {
             })
     void impossibleValuesAreRefused(
             int globalBatch, int microBatch, double decay, double clip, int workers, String message) {
-        var refused = assertThrows(IllegalArgumentException.class, () -> Execution.DEFAULT
-                .withMicroBatchSize(microBatch)
-                .withNumWorkers(workers)
-                .microBatchSize(PUBLISHED
-                        .withGlobalBatchSize(globalBatch)
-                        .withWeightDecay(decay)
-                        .withClipNorm(clip)));
+        var refused = assertThrows(
+                IllegalArgumentException.class,
+                () -> Execution.DEFAULT
+                        .withMicroBatchSize(microBatch)
+                        .withNumWorkers(workers)
+                        .microBatchSize(PUBLISHED
+                                .withGlobalBatchSize(globalBatch)
+                                .withWeightDecay(decay)
+                                .withClipNorm(clip)));
         assertEquals(message, refused.getMessage());
     }
 

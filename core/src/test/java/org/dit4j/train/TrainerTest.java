@@ -18,11 +18,15 @@ import org.bytedeco.pytorch.global.torch;
 import org.dit4j.Golden;
 import org.dit4j.NativeObjects;
 import org.dit4j.data.Batch;
+import org.dit4j.data.BrokenLatents;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
+import org.dit4j.data.RandomLatents;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -30,10 +34,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.dit4j.data.BrokenLatents;
-import org.dit4j.data.RandomLatents;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.torch.Precision;
 
 class TrainerTest {
     private static final DiTConfig TINY =
@@ -51,8 +51,18 @@ class TrainerTest {
 
         Trainer trainer() {
             return new Trainer(
-                    new TrainConfig(model, DiffusionConfig.PUBLISHED, seed, globalBatchSize, new LearningRate(rate, warmupSteps), 0, clipNorm, ema, flip),
-                    new Execution("cpu", bf16 ? Precision.AUTOCAST : Precision.FP32, microBatchSize, recompute, numWorkers),
+                    new TrainConfig(
+                            model,
+                            DiffusionConfig.PUBLISHED,
+                            seed,
+                            globalBatchSize,
+                            new LearningRate(rate, warmupSteps),
+                            0,
+                            clipNorm,
+                            ema,
+                            flip),
+                    new Execution(
+                            "cpu", bf16 ? Precision.AUTOCAST : Precision.FP32, microBatchSize, recompute, numWorkers),
                     data);
         }
 

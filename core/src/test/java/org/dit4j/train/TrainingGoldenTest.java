@@ -14,10 +14,13 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.Golden;
+import org.dit4j.data.RandomLatents;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.DiffusionConfig.Prediction;
 import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -25,9 +28,6 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
-import org.dit4j.data.RandomLatents;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.torch.Precision;
 
 /**
  * Optimisation steps on recorded batches by the published training script in PyTorch 2.11 on a CPU: the real trainer is given the same
@@ -96,7 +96,16 @@ class TrainingGoldenTest {
     private Run train(DiTConfig model, DiffusionConfig diffusion, Map<String, Tensor> start, Recipe recipe) {
         int numSteps = (int) batches.get("x").size(0),
                 batchSize = (int) batches.get("x").size(1);
-        TrainConfig config = new TrainConfig(model, diffusion, 0, batchSize, new LearningRate(recipe.learningRate(), 0), recipe.weightDecay(), 0, new EmaSchedule(recipe.emaDecay(), 0), false);
+        TrainConfig config = new TrainConfig(
+                model,
+                diffusion,
+                0,
+                batchSize,
+                new LearningRate(recipe.learningRate(), 0),
+                recipe.weightDecay(),
+                0,
+                new EmaSchedule(recipe.emaDecay(), 0),
+                false);
         var data = new RandomLatents(model.inChannels(), model.inputHeight(), model.inputWidth(), model.numClasses());
         double[] losses = new double[numSteps];
         try (Trainer trainer = new Trainer(config, new Execution("cpu", Precision.FP32, batchSize, false, 0), data)) {
@@ -196,8 +205,7 @@ class TrainingGoldenTest {
             shape[0] /= 2;
             start.put(name, perPixel.narrow(1, 0, model.inChannels()).reshape(shape));
         }
-        DiffusionConfig fixed =
-                DiffusionConfig.of(NoiseSchedule.LINEAR, 1000, Prediction.NOISE, Variance.FIXED_SMALL);
+        DiffusionConfig fixed = DiffusionConfig.of(NoiseSchedule.LINEAR, 1000, Prediction.NOISE, Variance.FIXED_SMALL);
         Run run = train(model, fixed, start, recipe);
         for (long i = 0; i < run.losses().size(0); i++)
             assertRejected(

@@ -2,21 +2,12 @@ package org.dit4j.train;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Collections;
-import java.util.List;
-import java.util.Optional;
 import java.util.TreeSet;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -25,20 +16,19 @@ import org.dit4j.data.Dataset;
 import org.dit4j.data.Glyphs;
 import org.dit4j.data.Subset;
 import org.dit4j.diffusion.Coefficient;
-import org.dit4j.diffusion.GaussianDiffusion;
+import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.DiffusionConfig.Prediction;
 import org.dit4j.diffusion.DiffusionConfig.Variance;
+import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.torch.Precision;
 
 class ValidationTest {
     private static final Dataset GLYPHS = new Glyphs(3, 8);
@@ -52,8 +42,7 @@ class ValidationTest {
         TrainConfig config = TrainConfig.published(Tiny.MODEL);
         DiTConfig model = config.model();
         DiTConfig fixed = new DiTConfig(8, 8, 2, 3, 12, 1, 2, 2, 10, model.labelDropout(), false, model.block());
-        DiffusionConfig diffusion =
-                DiffusionConfig.of(NoiseSchedule.LINEAR, 1000, prediction, Variance.FIXED_SMALL);
+        DiffusionConfig diffusion = DiffusionConfig.of(NoiseSchedule.LINEAR, 1000, prediction, Variance.FIXED_SMALL);
         TrainConfig other = new TrainConfig(fixed, diffusion, 1, 8, config.learningRate(), 0, 0, config.ema(), false);
         return new Trainer(other, new Execution("cpu", Precision.FP32, 8, false, 0), GLYPHS);
     }
@@ -166,7 +155,8 @@ class ValidationTest {
                     long[] label = {validation.data().label(validation.item(draw))};
                     Device device = Backend.device(trainer.execution().device());
                     Tensor prediction = Tensors.to(
-                            trainer.state().averagedNetwork()
+                            trainer.state()
+                                    .averagedNetwork()
                                     .forward(
                                             Tensors.to(noisy, device),
                                             Tensors.to(timestep, device),
