@@ -14,26 +14,64 @@ import java.util.function.BiPredicate;
  */
 public record ClassNames(List<String> names, int numClasses) {
     private static final int SHOWN = 12;
+    private static final String BY_NAME = "name:", BY_NUMBER = "id:";
 
     public ClassNames {
         names = List.copyOf(names);
     }
 
     /**
-     * The label of a class given by number, by name or synonym, or by the beginning of exactly one, in upper or lower case.
+     * The label that a choice means.
+     *
+     * @return −1 for none
+     * @throws IllegalArgumentException as {@link #label}
+     */
+    public int label(ClassChoice choice) {
+        if (choice instanceof ClassChoice.Named named) return label(named.given());
+        if (!(choice instanceof ClassChoice.Label label)) return -1;
+        if (label.number() >= numClasses) throw outside(choice.toString());
+        return label.number();
+    }
+
+    /**
+     * The label of a class as a person gives it. Its exact name counts most; then a name or synonym in upper or lower case, then a number,
+     * then the beginning of exactly one name. {@code name:2} and {@code id:2} say which is meant where a class is called by a number that is
+     * another class's.
      *
      * @throws IllegalArgumentException if no class is meant, or several are
      */
     public int label(String given) {
-        String wanted = given.trim().toLowerCase(Locale.ROOT);
-        if (wanted.matches("\\d{1,9}")) {
-            int label = Integer.parseInt(wanted);
-            if (label < numClasses) return label;
-            throw new IllegalArgumentException("class " + given + " is outside 0 … " + (numClasses - 1) + shown());
-        }
+        String wanted = given.trim();
+        if (wanted.startsWith(BY_NUMBER)) return number(given, wanted.substring(BY_NUMBER.length()));
+        if (wanted.startsWith(BY_NAME)) return named(given, wanted.substring(BY_NAME.length()));
+        boolean isNumber = wanted.matches("\\d{1,9}");
+        List<Integer> exact = exact(wanted);
+        if (isNumber && exact.isEmpty()) return number(given, wanted);
+        if (isNumber
+                && exact.size() == 1
+                && exact.get(0) != Integer.parseInt(wanted)
+                && Integer.parseInt(wanted) < numClasses)
+            throw new IllegalArgumentException("class \"" + given + "\" is the name of class number " + exact.get(0)
+                    + ", and the number of class \"" + name(Integer.parseInt(wanted)) + "\"; say " + BY_NAME + wanted
+                    + " or " + BY_NUMBER + wanted);
+        return named(given, wanted);
+    }
+
+    private int number(String given, String digits) {
+        if (!digits.matches("\\d{1,9}") || Integer.parseInt(digits) >= numClasses) throw outside(given);
+        return Integer.parseInt(digits);
+    }
+
+    private IllegalArgumentException outside(String given) {
+        return new IllegalArgumentException("class " + given + " is outside 0 … " + (numClasses - 1) + shown());
+    }
+
+    private int named(String given, String wanted) {
+        List<Integer> exact = exact(wanted);
+        if (exact.size() == 1) return exact.get(0);
         for (BiPredicate<String, String> fits :
                 List.<BiPredicate<String, String>>of(String::equals, String::startsWith)) {
-            List<Integer> labels = labels(wanted, fits);
+            List<Integer> labels = labels(wanted.toLowerCase(Locale.ROOT), fits);
             if (labels.size() == 1) return labels.get(0);
             if (labels.size() > 1)
                 throw new IllegalArgumentException("class \"" + given + "\" may be any of "
@@ -41,6 +79,22 @@ public record ClassNames(List<String> names, int numClasses) {
                         + "; give more of its name, or its number");
         }
         throw new IllegalArgumentException("unknown class \"" + given + "\"" + shown());
+    }
+
+    /** Whether this is the whole name of a class, as it is written. */
+    public boolean isName(String given) {
+        return exact(given.trim()).size() == 1;
+    }
+
+    /** The classes of exactly this name, or, if there is none, with exactly this synonym. */
+    private List<Integer> exact(String wanted) {
+        List<Integer> whole = new ArrayList<>(), synonyms = new ArrayList<>();
+        for (int label = 0; label < names.size(); label++) {
+            if (names.get(label).trim().equals(wanted)) whole.add(label);
+            else if (Arrays.stream(names.get(label).split(","))
+                    .anyMatch(name -> name.trim().equals(wanted))) synonyms.add(label);
+        }
+        return whole.isEmpty() ? synonyms : whole;
     }
 
     private List<Integer> labels(String wanted, BiPredicate<String, String> fits) {

@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
-import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
@@ -17,7 +17,8 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.checkpoint.Checkpoints;
-import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.checkpoint.Content;
+import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.diffusion.Condition;
@@ -25,8 +26,10 @@ import org.dit4j.diffusion.Denoiser;
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.SchedulerConfig;
+import org.dit4j.io.Finite;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
+import org.dit4j.kernels.KernelLookup;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Profile;
@@ -37,7 +40,7 @@ import org.dit4j.sample.StepListener;
 import org.dit4j.sample.StepNoise;
 import org.dit4j.sample.TorchNoise;
 import org.dit4j.torch.Backend;
-import org.dit4j.torch.Noise;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.Precision;
 import org.dit4j.torch.TensorScope;
@@ -46,60 +49,50 @@ import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
 
 /**
- * A trained model that draws pictures. Any number of threads may ask it at once; each gets the pictures that it would get alone. Close it
- * when nobody asks any more.
+ * A trained model that draws pictures. Any number of threads may ask it at once; each gets the pictures that it would get alone. Who opened
+ * it closes it: closing ends what still draws, with a {@link CancellationException}, and waits for that.
  */
 public final class DiTPipeline implements AutoCloseable {
-    /** How many pictures go through the network at once, twice as many rows when guided. */
-    public static final int MAX_BATCH = 64;
-
-    /** How many latents are decoded at once: an autoencoder's activations are far larger than the network's. */
-    private static final int DECODED_AT_ONCE = 8;
+    private static final int MOST_AT_ONCE = 64;
+    /** What the rows of a batch may take in the network. */
+    private static final long ROWS_BYTES = 4L << 30;
+    /** How many times the size of the tokens in float32 a block takes for a moment. */
+    private static final int TOKENS_HELD = 16;
 
     private final DiT network;
     private final Trunk trunk;
-    private final boolean owned;
     private final GaussianDiffusion diffusion;
-    private final DiTCheckpoint.Description description;
+    private final Description description;
     private final ClassNames classNames;
     private final Device device;
-    private final Precision precision;
-    /** The autoencoder that this pipeline opened and closes, or null. */
-    private final LatentCodec codec;
-    /** From latents to pictures; null where the model draws pixels, or nothing decodes. */
-    private final UnaryOperator<Tensor> decoder;
-    /** Pixels of a picture for each of the network's. */
-    private final int downsampling;
+    /** Null where the model draws latents and nothing decodes them. */
+    private final PictureDecoder decoder;
+
+    private final Lifetime lifetime;
 
     private DiTPipeline(
             DiT network,
-            boolean owned,
-            GaussianDiffusion diffusion,
-            DiTCheckpoint.Description description,
+            Description description,
             Device device,
             Precision precision,
-            LatentCodec codec,
-            UnaryOperator<Tensor> decoder,
-            int downsampling) {
+            PictureDecoder decoder,
+            Runnable free) {
+        if (decoder != null) decoder.requireChannels(network.config().inChannels());
         this.network = network;
         trunk = Trunk.of(network, precision, false, device.type().intern());
-        this.owned = owned;
-        this.diffusion = diffusion;
+        diffusion = GaussianDiffusion.of(description.diffusion());
         this.description = description;
-        this.classNames =
-                new ClassNames(description.classNames(), network.config().numClasses());
+        classNames = new ClassNames(description.classNames(), network.config().numClasses());
         this.device = device;
-        this.precision = precision;
-        this.codec = codec;
         this.decoder = decoder;
-        this.downsampling = downsampling;
+        lifetime = new Lifetime("this pipeline", free);
     }
 
     /**
      * Opens what {@link Checkpoints#open} finds (a run folder, a checkpoint, a published file, a diffusers folder, a name as on Hugging
      * Face's hub) on the best device there is, in float32.
      *
-     * <p>A model on latents is decoded by the autoencoder that came along in a diffusers folder; else give one, or {@link #decodedBy} it.
+     * <p>A model on latents is decoded by the autoencoder that came along in a diffusers folder; else give one.
      *
      * @throws FormatException if a file is not what it should be
      */
@@ -124,14 +117,14 @@ public final class DiTPipeline implements AutoCloseable {
     /**
      * @param options what the path alone does not say
      * @param device as {@link Backend#device} takes it
-     * @throws IllegalArgumentException as {@link #decodedBy(LatentCodec)}
+     * @throws IllegalArgumentException if the model's latents have another number of channels than the autoencoder's, or its file says that
+     *     they are another encoder's
      */
     public static DiTPipeline open(Path path, OpenOptions options, String device, Precision precision)
             throws IOException {
         Device chosen = Backend.device(device);
         DiTWeights weights = Checkpoints.open(path, options);
-        DiTCheckpoint.Description description = weights.description();
-        GaussianDiffusion diffusion = GaussianDiffusion.of(description.diffusion());
+        Description description = weights.description();
         Optional<Path> vae = options.vae().isPresent() ? options.vae() : weights.vae();
         LatentCodec codec = vae.isPresent() ? Checkpoints.openVae(vae.get(), options.vaeScaling()) : null;
         DiT network = null;
@@ -141,9 +134,16 @@ public final class DiTPipeline implements AutoCloseable {
                 network.to(chosen, false);
                 if (precision.weights() != ScalarType.Float) network.to(precision.weights(), false);
             }
-            DiTPipeline opened =
-                    new DiTPipeline(network, true, diffusion, description, chosen, precision, codec, null, 1);
-            return codec == null ? opened : opened.decodedBy(codec);
+            if (codec != null && description.latents().isPresent())
+                description.latents().get().requireThatOf(codec, "the model was trained on the latents of", "");
+            PictureDecoder decoder = codec != null
+                    ? PictureDecoder.of(codec, chosen)
+                    : description.content() == Content.PIXELS ? PictureDecoder.PIXELS : null;
+            DiT opened = network;
+            return new DiTPipeline(network, description, chosen, precision, decoder, () -> {
+                opened.close();
+                if (codec != null) codec.close();
+            });
         } catch (IOException | RuntimeException e) {
             if (codec != null) codec.close();
             if (network != null) network.close();
@@ -151,9 +151,14 @@ public final class DiTPipeline implements AutoCloseable {
         }
     }
 
-    /** Draws with a network that stays the caller's, for example the averaged one of a trainer between two of its steps. */
-    public static DiTPipeline of(DiT network, DiffusionConfig diffusion, List<String> classNames, String device) {
-        DiTCheckpoint.Description description = new DiTCheckpoint.Description(
+    /**
+     * Draws with a network that stays the caller's, for example the averaged one of a training between two of its steps.
+     *
+     * @param decoder {@link PictureDecoder#PIXELS}, or what decodes the network's latents
+     */
+    public static DiTPipeline of(
+            DiT network, DiffusionConfig diffusion, List<String> classNames, String device, PictureDecoder decoder) {
+        Description description = new Description(
                 network.config(),
                 classNames,
                 diffusion,
@@ -161,71 +166,14 @@ public final class DiTPipeline implements AutoCloseable {
                 network.profile(),
                 SchedulerConfig.PUBLISHED,
                 Optional.empty(),
-                Optional.empty());
-        return new DiTPipeline(
-                network,
-                false,
-                GaussianDiffusion.of(diffusion),
-                description,
-                Backend.device(device),
-                Precision.FP32,
-                null,
-                null,
-                1);
-    }
-
-    /**
-     * The same model, whose latents {@code other} decodes: it is moved to this pipeline's device, and stays the caller's to close. Use this
-     * pipeline in place of the one it is made of, and close either.
-     *
-     * @throws IllegalArgumentException if the model's latents have another number of channels than the codec's, or its file says that they
-     *     are another encoder's
-     */
-    public DiTPipeline decodedBy(LatentCodec other) {
-        description
-                .latents()
-                .ifPresent(latents -> latents.requireThatOf(other, "the model was trained on the latents of", ""));
-        return previewedBy(other);
-    }
-
-    /**
-     * As {@link #decodedBy(LatentCodec)}, for previews: by an autoencoder that imitates the one that the model was trained with, such as TAESD, which
-     * is not compared with it.
-     *
-     * @throws IllegalArgumentException if the model's latents have another number of channels than the codec's
-     */
-    public DiTPipeline previewedBy(LatentCodec other) {
-        requireChannels(other.channels());
-        try (TensorScope scope = new TensorScope()) {
-            other.to(device, ScalarType.Float);
-        }
-        return decodedBy(other.sliced(DECODED_AT_ONCE)::decode, other.downsampling());
+                Optional.empty(),
+                decoder == PictureDecoder.PIXELS ? Content.PIXELS : Content.LATENTS);
+        return new DiTPipeline(network, description, Backend.device(device), Precision.FP32, decoder, () -> {});
     }
 
     /** A projection of the model's latents to colours, for previews, if its file has one. */
     public Optional<LinearRgb> colours() {
         return description.colours();
-    }
-
-    /**
-     * The same model, whose latents are shown as small pictures, one pixel for each of theirs.
-     *
-     * @throws IllegalArgumentException as {@link #decodedBy(LatentCodec)}
-     */
-    public DiTPipeline decodedBy(LinearRgb colours) {
-        requireChannels(colours.channels());
-        return decodedBy(colours::preview, 1);
-    }
-
-    private DiTPipeline decodedBy(UnaryOperator<Tensor> other, int pixels) {
-        return new DiTPipeline(network, owned, diffusion, description, device, precision, codec, other, pixels);
-    }
-
-    private void requireChannels(int channels) {
-        if (channels != config().inChannels())
-            throw new IllegalArgumentException("the model draws " + config().inChannels()
-                    + " channels, the autoencoder has latents of " + channels
-                    + "; a model on pixels has 1 or 3 and needs none");
     }
 
     /** The diffusion that the network was trained on. */
@@ -244,12 +192,17 @@ public final class DiTPipeline implements AutoCloseable {
 
     /** Pixels of a picture for each of the network's, in each direction: those of a latent, or 1. */
     public int downsampling() {
-        return downsampling;
+        return decoder == null ? 1 : decoder.downsampling();
     }
 
     /** Whether pictures come out: from pixels, or from latents with something that decodes them. */
     public boolean drawsPictures() {
-        return decoder != null || config().inChannels() == 1 || config().inChannels() == 3;
+        return decoder != null;
+    }
+
+    /** What makes pictures of what the network works on, for the previews of a listener; nothing if nothing does. */
+    public Optional<PictureDecoder> decoder() {
+        return Optional.ofNullable(decoder);
     }
 
     public DiTConfig config() {
@@ -265,6 +218,20 @@ public final class DiTPipeline implements AutoCloseable {
         return description.weights();
     }
 
+    /**
+     * How many pictures go through the network at once where a request does not say: as many as take 4 GiB, guided, and at most 64. It
+     * follows from the model alone, so that the same request draws the same bits on every machine of one kind.
+     */
+    public int picturesAtOnce() {
+        return (int) Math.max(1, Math.min(MOST_AT_ONCE, ROWS_BYTES / bytesOf(1)));
+    }
+
+    /** About the memory that so many pictures take while they are drawn, guided, in bytes. */
+    public long bytesOf(int pictures) {
+        DiTConfig model = network.config();
+        return 2L * pictures * model.tokens() * model.hiddenSize() * Float.BYTES * TOKENS_HELD;
+    }
+
     /** One RGB picture for each class of the request, in its order. */
     public List<BufferedImage> sample(SampleRequest request) {
         return sample(request, StepListener.NONE);
@@ -275,8 +242,9 @@ public final class DiTPipeline implements AutoCloseable {
      *
      * @param listener hears of every step, and may end the sampling between two
      * @throws IllegalArgumentException if a class is unknown, or the steps are not understood
-     * @throws IllegalStateException if guidance is asked of a model without a null label
-     * @throws java.util.concurrent.CancellationException if the listener ends it
+     * @throws IllegalStateException if guidance is asked of a model without a null label; if the pictures would be no pictures, because
+     *     there are no numbers in them; or if this pipeline is closed
+     * @throws CancellationException if the listener ends it, or the pipeline is closed meanwhile
      */
     public List<BufferedImage> sample(SampleRequest request, StepListener listener) {
         List<BufferedImage> pictures = new ArrayList<>();
@@ -292,36 +260,52 @@ public final class DiTPipeline implements AutoCloseable {
         if (!drawsPictures())
             throw new IllegalStateException("this model draws latents of " + config().inChannels()
                     + " channels; give the autoencoder that decodes them: DiTPipeline.open(path, vae), or --vae");
+        sampleLatents(request, listener, latents -> {
+            Tensor decoded = decoder.decode(latents);
+            Finite.requirePictures(
+                    decoded, "the pictures", "the autoencoder makes them of latents that are numbers; check its file");
+            pictures.accept(decoded);
+        });
+    }
+
+    /**
+     * As {@link #sample(SampleRequest, StepListener, Consumer)} for what the network itself draws, (N, C, h, w) float32: latents, scaled, or
+     * pixels.
+     */
+    public void sampleLatents(SampleRequest request, StepListener listener, Consumer<Tensor> latents) {
+        lifetime.use(() -> {
+            draw(request, listener, latents);
+            return null;
+        });
+    }
+
+    private void draw(SampleRequest request, StepListener listener, Consumer<Tensor> latents) {
         long[] labels = labels(request);
-        if (request.torchNoise() && labels.length > MAX_BATCH)
-            throw new IllegalArgumentException(labels.length + " pictures; noise in the order of the reference"
-                    + " implementations is drawn for at most " + MAX_BATCH + " at once");
+        int most = request.batchSize() == 0 ? picturesAtOnce() : request.batchSize();
+        if (request.torchNoise()) {
+            if (labels.length > MOST_AT_ONCE)
+                throw new IllegalArgumentException(labels.length + " pictures; noise in the order of the reference"
+                        + " implementations is drawn for at most " + MOST_AT_ONCE + " at once");
+            most = labels.length;
+        }
         GaussianDiffusion spaced = spaced(request);
         Denoiser denoiser = guided(request);
-        for (int from = 0; from < labels.length; from += MAX_BATCH) {
-            long[] indices = LongStream.range(from, Math.min(from + MAX_BATCH, labels.length))
-                    .toArray();
+        StepListener ending = step -> !lifetime.isClosing() && listener.onStep(step);
+        for (int from = 0; from < labels.length; from += most) {
+            int count = Math.min(most, labels.length - from);
+            long first = request.firstIndex() + from;
+            long[] indices = LongStream.range(first, first + count).toArray();
             try (TensorScope scope = new TensorScope()) {
                 Condition condition = network.config().numClasses() == 0
-                        ? Condition.unconditional(indices.length)
-                        : Condition.of(Tensors.to(
-                                Tensors.of(Arrays.copyOfRange(labels, from, from + indices.length), indices.length),
-                                device));
-                Tensor solved = solve(request, spaced, denoiser, condition, indices, listener);
-                pictures.accept(decoded(solved));
+                        ? Condition.unconditional(count)
+                        : Condition.of(
+                                Tensors.to(Tensors.of(Arrays.copyOfRange(labels, from, from + count), count), device));
+                Tensor solved = solve(request, spaced, denoiser, condition, indices, ending);
+                Finite.requirePictures(
+                        solved, "the network's " + description.content().word(), "check its weights");
+                latents.accept(solved);
             }
         }
-    }
-
-    /** What the network works on, (N, C, H, W), as pictures: for the previews of a listener. */
-    public List<BufferedImage> pictures(Tensor latents) {
-        try (TensorScope scope = new TensorScope()) {
-            return Images.fromTensor(decoded(latents));
-        }
-    }
-
-    private Tensor decoded(Tensor latents) {
-        return decoder == null ? latents : decoder.apply(latents);
     }
 
     /** diffusers' DDIM takes timesteps of its own for a plain number of steps. */
@@ -336,7 +320,12 @@ public final class DiTPipeline implements AutoCloseable {
     private long[] labels(SampleRequest request) {
         if (network.config().numClasses() == 0)
             return new long[request.classes().size()];
-        return request.classes().stream().mapToLong(classNames::label).toArray();
+        return request.classes().stream()
+                .mapToLong(choice -> {
+                    int label = classNames.label(choice);
+                    return label >= 0 ? label : network.config().nullLabel();
+                })
+                .toArray();
     }
 
     private Denoiser guided(SampleRequest request) {
@@ -371,13 +360,14 @@ public final class DiTPipeline implements AutoCloseable {
         DiTConfig config = network.config();
         int channels = config.inChannels(), height = config.inputHeight(), width = config.inputWidth();
         // pixels lie in [−1, 1]; latents do not
-        boolean clip = decoder == null
+        boolean clip = description.content() == Content.PIXELS
                 || network.profile() == Profile.DIFFUSERS
                         && description.scheduler().clip();
         if (!request.torchNoise()) {
-            Tensor start = Noise.normal(request.seed(), Purpose.SAMPLE_START, 0, indices, channels, height, width);
+            Tensor start = KernelLookup.of(device)
+                    .normal(request.seed(), Purpose.SAMPLE_START, 0, indices, device, channels, height, width);
             StepNoise noise = StepNoise.byIndex(request.seed(), indices);
-            return solve(request, spaced, denoiser, Tensors.to(start, device), condition, noise, clip, listener);
+            return solve(request, spaced, denoiser, start, condition, noise, clip, listener);
         }
         // the published scripts draw for both halves of a guided batch, diffusers for one
         boolean doubled = request.guidance() != 1 && network.profile() == Profile.OFFICIAL;
@@ -404,7 +394,6 @@ public final class DiTPipeline implements AutoCloseable {
 
     @Override
     public void close() {
-        if (owned) network.close();
-        if (codec != null) codec.close();
+        lifetime.close();
     }
 }

@@ -17,11 +17,15 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.DiTCheckpoint;
 import org.dit4j.diffusion.DiffusionConfig;
@@ -63,7 +67,7 @@ class DiTPipelineTest {
     @BeforeAll
     static void open() {
         network = random(TINY);
-        pipeline = DiTPipeline.of(network, PUBLISHED, NAMES, "cpu");
+        pipeline = DiTPipeline.of(network, PUBLISHED, NAMES, "cpu", PictureDecoder.PIXELS);
     }
 
     @AfterAll
@@ -169,15 +173,15 @@ class DiTPipelineTest {
 
     @Test
     void moreThanABatchIsDrawnInSeveralAndEachPictureKeepsItsPlace() {
-        int count = DiTPipeline.MAX_BATCH + 2;
-        SampleRequest many =
-                SampleRequest.of(Collections.nCopies(count, "cedar")).withSteps(2);
+        int count = 64 + 2;
+        SampleRequest many = SampleRequest.of(Collections.nCopies(count, ClassChoice.of("cedar")))
+                .withSteps(2);
         List<Integer> batches = new ArrayList<>();
         List<BufferedImage> pictures = pipeline.sample(many, step -> {
             if (step.number() == 1) batches.add((int) step.x().size(0));
             return true;
         });
-        assertEquals(List.of(DiTPipeline.MAX_BATCH, 2), batches);
+        assertEquals(List.of(64, 2), batches);
         assertEquals(count, pictures.size());
         assertFalse(
                 Arrays.equals(Images.toRgbBytes(pictures.get(0)), Images.toRgbBytes(pictures.get(count - 2))),
@@ -249,7 +253,7 @@ class DiTPipelineTest {
     @Test
     void anUnconditionalModelTakesEmptyNames() {
         try (DiT unconditional = random(TINY.withClasses(0, 0.1));
-                DiTPipeline asked = DiTPipeline.of(unconditional, PUBLISHED, List.of(), "cpu")) {
+                DiTPipeline asked = DiTPipeline.of(unconditional, PUBLISHED, List.of(), "cpu", PictureDecoder.PIXELS)) {
             assertEquals(
                     2,
                     asked.sample(SampleRequest.of("", "").withSteps(2).withGuidance(1))
@@ -265,7 +269,7 @@ class DiTPipelineTest {
         DiffusionConfig other = DiffusionConfig.of(NoiseSchedule.COSINE, 1000, Prediction.X0, Variance.FIXED_SMALL);
         Path file = folder.resolve("fixed.safetensors");
         try (DiT fixed = random(TINY.withLearnSigma(false));
-                DiTPipeline asked = DiTPipeline.of(fixed, other, NAMES, "cpu")) {
+                DiTPipeline asked = DiTPipeline.of(fixed, other, NAMES, "cpu", PictureDecoder.PIXELS)) {
             DiTCheckpoint.write(file, fixed, NAMES, other, "");
             try (DiTPipeline opened = DiTPipeline.open(file, "cpu", Precision.FP32)) {
                 assertArrayEquals(latents(asked, request("ash")), latents(opened, request("ash")));
@@ -319,5 +323,71 @@ class DiTPipelineTest {
         assertTrue(message.startsWith(folder + ": holds no checkpoint"), message);
         Path text = Files.writeString(folder.resolve("a.safetensors"), "not at all");
         assertThrows(FormatException.class, () -> DiTPipeline.open(text));
+    }
+
+    @Test
+    void aPartDrawsWhatTheWholeDrawsOfIt() {
+        SampleRequest whole = request("elm", "ash", "fir", "elm").withBatchSize(2);
+        List<float[]> batches = new ArrayList<>();
+        pipeline.sampleLatents(whole, StepListener.NONE, batch -> batches.add(Tensors.toFloats(batch)));
+        assertEquals(2, batches.size());
+        float[][] part = new float[1][];
+        pipeline.sampleLatents(whole.part(2, 2), StepListener.NONE, batch -> part[0] = Tensors.toFloats(batch));
+        assertArrayEquals(batches.get(1), part[0]);
+    }
+
+    @Test
+    void withoutAClassTheNullLabelIsDrawn() {
+        float[] none = latents(pipeline, SampleRequest.unconditional(1).withSteps(4));
+        float[] guided = latents(
+                pipeline,
+                SampleRequest.of(List.of(ClassChoice.none())).withSteps(4).withGuidance(3));
+        assertEquals(0, distance(none, guided), 1e-5, "guidance away from nothing towards nothing");
+        assertTrue(distance(none, latents(pipeline, request("elm").withGuidance(1))) > 1e-3);
+    }
+
+    @Test
+    void numbersThatAreNoneAreNoPicture() {
+        try (DiT broken = random(TINY)) {
+            try (TensorScope scope = new TensorScope();
+                    NoGradGuard noGrad = new NoGradGuard()) {
+                StateDict.of(broken).get("x_embedder.proj.bias").fill_(new Scalar(Float.NaN));
+            }
+            try (DiTPipeline asked = DiTPipeline.of(broken, PUBLISHED, NAMES, "cpu", PictureDecoder.PIXELS)) {
+                String message = assertThrows(IllegalStateException.class, () -> asked.sample(request("ash")))
+                        .getMessage();
+                assertTrue(message.contains("NaN"), message);
+            }
+        }
+    }
+
+    @Test
+    void closingEndsWhatDrawsAndRefusesWhatComes() throws Exception {
+        Path file = folder.resolve("closed.safetensors");
+        DiTCheckpoint.write(file, network, NAMES, PUBLISHED, "");
+        ExecutorService threads = Executors.newFixedThreadPool(4);
+        try {
+            for (int round = 0; round < 50; round++) {
+                DiTPipeline opened = DiTPipeline.open(file, "cpu", Precision.FP32);
+                CountDownLatch drawing = new CountDownLatch(4);
+                List<Future<?>> all = new ArrayList<>();
+                for (int i = 0; i < 4; i++)
+                    all.add(threads.submit(() -> opened.sample(request("ash").withSteps(1000), step -> {
+                        if (step.number() == 1) drawing.countDown();
+                        return true;
+                    })));
+                drawing.await();
+                opened.close();
+                for (Future<?> one : all) {
+                    Throwable cause =
+                            assertThrows(ExecutionException.class, one::get).getCause();
+                    assertTrue(cause instanceof CancellationException, cause.toString());
+                }
+                assertThrows(IllegalStateException.class, () -> opened.sample(request("ash")));
+                opened.close();
+            }
+        } finally {
+            threads.shutdownNow();
+        }
     }
 }

@@ -111,17 +111,11 @@ class OpenLatentsTest {
             assertEquals(16, pictures.get(0).getWidth(), "the autoencoder doubles 8");
             byte[] both = draw(pipeline, REQUEST);
             // five pictures are decoded in two slices; the first two are the same
-            SampleRequest five = new SampleRequest(
-                    List.of("0", "2", "1", "1", "1"),
-                    REQUEST.seed(),
-                    REQUEST.steps(),
-                    REQUEST.sampler(),
-                    0,
-                    REQUEST.guidance(),
-                    false,
-                    0,
-                    Double.MAX_VALUE,
-                    false);
+            SampleRequest five = SampleRequest.ofLabels(0, 2, 1, 1, 1)
+                    .withSeed(REQUEST.seed())
+                    .withSteps(REQUEST.steps())
+                    .withSampler(REQUEST.sampler(), 0)
+                    .withGuidance(REQUEST.guidance());
             byte[] more = Arrays.copyOf(draw(pipeline, five), both.length);
             int largest = 0;
             for (int i = 0; i < both.length; i++) largest = Math.max(largest, Math.abs(both[i] - more[i]));
@@ -149,11 +143,10 @@ class OpenLatentsTest {
             SampleRequest request = REQUEST.withTorchNoise();
             assertArrayEquals(draw(pipeline, request), draw(pipeline, request));
             assertFalse(Arrays.equals(draw(pipeline, request), draw(pipeline, REQUEST)));
-            String[] many = new String[DiTPipeline.MAX_BATCH + 1];
-            Arrays.fill(many, "0");
+            int[] many = new int[65];
             assertThrows(
                     IllegalArgumentException.class,
-                    () -> pipeline.sample(SampleRequest.of(many).withTorchNoise()));
+                    () -> pipeline.sample(SampleRequest.ofLabels(many).withTorchNoise()));
         }
     }
 

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.dit4j.ClassChoice;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.io.Images;
@@ -80,8 +81,10 @@ final class DemoCommand implements Callable<Integer> {
 
     private Path drawGrid(RunFolder folder, Training training, PrintWriter err) throws IOException {
         try (DiTPipeline pipeline = DiTPipeline.open(folder.path(), flags.device(), Precision.FP32)) {
-            List<String> names = pipeline.classNames().names(), classes = new ArrayList<>();
-            for (int row = 0; row < rows; row++) classes.addAll(names);
+            List<String> names = pipeline.classNames().names();
+            List<ClassChoice> classes = new ArrayList<>();
+            for (int row = 0; row < rows; row++)
+                for (int label = 0; label < names.size(); label++) classes.add(ClassChoice.of(label));
             SampleRequest request = training.sampling(classes);
             List<BufferedImage> pictures = Drawing.draw(pipeline, request, err);
             Path file = folder.path().resolve("grid.png");

@@ -9,27 +9,53 @@ import org.dit4j.report.Progress;
 import org.dit4j.report.Terminal;
 import org.dit4j.sample.StepListener;
 
-/** Pictures drawn at the terminal. */
-final class Drawing {
-    private Drawing() {}
+/** Pictures drawn at the terminal, with progress over all of a request's batches. */
+final class Drawing implements AutoCloseable {
+    private final DiTPipeline pipeline;
+    private final Progress progress;
+    private final Logs logs;
+    private final int stepsOfABatch;
+    private long done;
 
-    /** The pictures of a request, with progress on {@code err}. */
-    static List<BufferedImage> draw(DiTPipeline pipeline, SampleRequest request, PrintWriter err) {
-        return draw(pipeline, request, err, StepListener.NONE);
+    /** @param numBatches that are to be drawn */
+    Drawing(DiTPipeline pipeline, SampleRequest request, int numBatches, PrintWriter err) {
+        this.pipeline = pipeline;
+        stepsOfABatch = pipeline.numSteps(request);
+        progress = new Progress(err, Terminal.ofStandardError(), "sample", (long) numBatches * stepsOfABatch);
+        logs = Logs.to(progress::message);
     }
 
-    /** As {@link #draw(DiTPipeline, SampleRequest, PrintWriter)}; {@code listener} hears of every step too. */
-    static List<BufferedImage> draw(
-            DiTPipeline pipeline, SampleRequest request, PrintWriter err, StepListener listener) {
-        int batches = (request.classes().size() + DiTPipeline.MAX_BATCH - 1) / DiTPipeline.MAX_BATCH;
-        long steps = pipeline.numSteps(request);
-        try (Progress progress = new Progress(err, Terminal.ofStandardError(), "sample", batches * steps);
-                Logs logs = Logs.to(progress::message)) {
-            long[] done = {0};
-            return pipeline.sample(request, step -> {
-                progress.update(++done[0]);
-                return listener.onStep(step);
-            });
+    /** How many pictures go through the network at once. */
+    static int batchSize(DiTPipeline pipeline, SampleRequest request) {
+        return request.torchNoise()
+                ? request.classes().size()
+                : request.batchSize() == 0 ? pipeline.picturesAtOnce() : request.batchSize();
+    }
+
+    /** All pictures of a request. */
+    static List<BufferedImage> draw(DiTPipeline pipeline, SampleRequest request, PrintWriter err) {
+        int most = batchSize(pipeline, request), batches = (request.classes().size() + most - 1) / most;
+        try (Drawing drawing = new Drawing(pipeline, request, batches, err)) {
+            return drawing.draw(request, StepListener.NONE);
         }
+    }
+
+    /** The pictures of a request, or of a part of it; {@code listener} hears of every step too. */
+    List<BufferedImage> draw(SampleRequest part, StepListener listener) {
+        return pipeline.sample(part, step -> {
+            progress.update(++done);
+            return listener.onStep(step);
+        });
+    }
+
+    /** A batch is there already. */
+    void skip() {
+        progress.update(done += stepsOfABatch);
+    }
+
+    @Override
+    public void close() {
+        logs.close();
+        progress.close();
     }
 }

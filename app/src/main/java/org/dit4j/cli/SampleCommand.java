@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,8 +17,12 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.dit4j.ClassChoice;
 import org.dit4j.ClassNames;
 import org.dit4j.DiTPipeline;
+import org.dit4j.PictureDecoder;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.checkpoint.Checkpoints;
@@ -27,6 +32,7 @@ import org.dit4j.io.Images;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.Frames;
+import org.dit4j.report.Numbers;
 import org.dit4j.report.PngText;
 import org.dit4j.report.Words;
 import org.dit4j.sample.StepListener;
@@ -92,10 +98,23 @@ final class SampleCommand implements Callable<Integer> {
 
     @Option(
             names = "--class",
-            split = ",",
             paramLabel = "CLASS",
-            description = "Names or numbers; a name's beginning will do. Default: the first 16 classes.")
+            description =
+                    "Names or numbers, separated by commas, or the flag again; a name's beginning will do. name:2 is"
+                            + " the class called 2, id:2 the third. Default: the first 16 classes.")
     private List<String> classes = List.of();
+
+    @Option(
+            names = "--unconditional",
+            description = "Draw without a class, by a model that has classes and a null label.")
+    private boolean unconditional;
+
+    @Option(
+            names = "--batch-size",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description = "Pictures drawn at once; less needs less memory. Default: what suits the model.")
+    private Integer batchSize;
 
     @Option(
             names = "--count",
@@ -182,7 +201,8 @@ final class SampleCommand implements Callable<Integer> {
             names = "--out",
             paramLabel = "FOLDER",
             description =
-                    "Where the PNGs go; those of equal names are replaced. Default: samples/NNN, the next number.")
+                    "Where the PNGs go; those of equal names are replaced. The same command again goes on where it was ended."
+                            + " Default: samples/NNN, the next number.")
     private Path out;
 
     @Option(
@@ -227,24 +247,90 @@ final class SampleCommand implements Callable<Integer> {
             requireDecoder(pipeline);
             requireWritable(out == null ? SAMPLES : out);
             List<Integer> labels = labels(pipeline);
-            SampleRequest request = request(pipeline.config(), labels);
+            SampleRequest request = request(pipeline, labels);
             if (previewVae == null) {
-                DiTPipeline preview =
-                        pipeline.colours().map(pipeline::decodedBy).orElse(pipeline);
+                PictureDecoder preview = pipeline.colours()
+                        .map(PictureDecoder::of)
+                        .orElseGet(() -> pipeline.decoder().orElseThrow());
                 draw(pipeline, request, labels, frames ? new Frames(preview, request) : null);
             } else
                 try (LatentCodec codec = Failure.as(ExitCode.CHECKPOINT, () -> Checkpoints.openVae(previewVae))) {
-                    draw(pipeline, request, labels, new Frames(pipeline.previewedBy(codec), request));
+                    PictureDecoder preview = PictureDecoder.of(codec, Backend.device(device));
+                    draw(pipeline, request, labels, new Frames(preview, request));
                 }
         }
         return ExitCode.DONE.code;
     }
 
+    /** Draws batch by batch and writes each picture when it is finished; those that the same command has left before stay. */
     private void draw(DiTPipeline pipeline, SampleRequest request, List<Integer> labels, Frames film)
             throws IOException {
-        List<BufferedImage> pictures =
-                Drawing.draw(pipeline, request, spec.commandLine().getErr(), film == null ? StepListener.NONE : film);
-        write(pipeline, request, labels, pictures, film);
+        Path folder =
+                Failure.as(ExitCode.USAGE, () -> out == null ? nextFolder(SAMPLES) : Files.createDirectories(out));
+        Map<String, String> text = text(pipeline, request);
+        int all = labels.size(), most = Math.min(all, Drawing.batchSize(pipeline, request)), found = 0;
+        List<BufferedImage> drawn = new ArrayList<>(), pictures = new ArrayList<>();
+        List<Picture> written = new ArrayList<>();
+        PrintWriter err = spec.commandLine().getErr();
+        try (Drawing drawing = new Drawing(pipeline, request, (all + most - 1) / most, err)) {
+            for (int from = 0; from < all; from += most) {
+                int count = Math.min(most, all - from);
+                List<Picture> batch = new ArrayList<>();
+                for (int i = from; i < from + count; i++) batch.add(picture(pipeline, folder, i, labels.get(i)));
+                List<BufferedImage> there = film == null && out != null ? there(batch, text, from) : List.of();
+                if (there.isEmpty()) {
+                    List<BufferedImage> fresh =
+                            drawing.draw(request.part(from, count), film == null ? StepListener.NONE : film);
+                    drawn.addAll(fresh);
+                    there = enlarged(fresh);
+                    for (int i = 0; i < count; i++)
+                        Images.writePng(
+                                Path.of(batch.get(i).file()), there.get(i), pictureText(text, from + i, batch.get(i)));
+                } else {
+                    drawing.skip();
+                    found += count;
+                }
+                pictures.addAll(there);
+                written.addAll(batch);
+            }
+        }
+        if (found > 0) err.println(found + " of " + all + " pictures were there already");
+        Path grid = folder.resolve("grid.png");
+        Images.writePng(grid, grid(pipeline, labels, pictures), text);
+        if (film != null)
+            film.write(folder.resolve("denoising.gif"), drawn, frame -> grid(pipeline, labels, enlarged(frame)));
+        print(grid, written, text);
+    }
+
+    private static Picture picture(DiTPipeline pipeline, Path folder, int number, Integer label) {
+        boolean classless = pipeline.config().numClasses() == 0 || label < 0;
+        String name = classless ? null : pipeline.classNames().name(label);
+        return new Picture(folder.resolve(fileName(number, name)).toString(), classless ? null : label, name);
+    }
+
+    /** The pictures of a batch as an earlier start of the same command has written them; empty if one is not there. */
+    private List<BufferedImage> there(List<Picture> batch, Map<String, String> text, int from) {
+        List<BufferedImage> there = new ArrayList<>();
+        for (int i = 0; i < batch.size(); i++) {
+            Path file = Path.of(batch.get(i).file());
+            try {
+                if (!Files.isRegularFile(file)
+                        || !Images.readPngText(file).equals(pictureText(text, from + i, batch.get(i))))
+                    return List.of();
+                there.add(ImageIO.read(file.toFile()));
+            } catch (IOException e) { // half a file, or somebody's
+                return List.of();
+            }
+        }
+        return there;
+    }
+
+    private Map<String, String> text(DiTPipeline pipeline, SampleRequest request) {
+        Map<String, String> text = PngText.of(request, pipeline, ckpt.toString());
+        text.put("Device", device);
+        text.put("Precision", Names.flag(precision));
+        if (vae.isGiven()) text.put("Autoencoder", vae.path().toString());
+        return text;
     }
 
     private List<BufferedImage> enlarged(List<BufferedImage> pictures) {
@@ -296,7 +382,7 @@ final class SampleCommand implements Callable<Integer> {
                     Integer.MAX_VALUE));
     }
 
-    /** The label of each picture, all classes of the first row first; zeros for an unconditional model. */
+    /** The label of each picture, all classes of the first row first; zeros for a model without classes, −1 for no class. */
     private List<Integer> labels(DiTPipeline pipeline) {
         int numClasses = pipeline.config().numClasses();
         if (numClasses == 0) {
@@ -306,17 +392,31 @@ final class SampleCommand implements Callable<Integer> {
             requireDrawable(pipeline, number);
             return Collections.nCopies(number, 0);
         }
+        if (unconditional) {
+            if (!classes.isEmpty())
+                throw new IllegalArgumentException("--class " + classes.get(0) + " and --unconditional: one of them");
+            pipeline.config().nullLabel(); // refuses a model that has none
+            int number = count == null ? MAX_DEFAULT_PICTURES : count;
+            requireDrawable(pipeline, number);
+            return Collections.nCopies(number, -1);
+        }
         List<Integer> row = classes.isEmpty()
                 ? IntStream.range(0, Math.min(numClasses, MAX_DEFAULT_PICTURES))
                         .boxed()
                         .toList()
                 : classes.stream()
+                        .flatMap(given -> names(given, pipeline.classNames()))
                         .map(given -> label(given, pipeline.classNames()))
                         .toList();
         requireDrawable(pipeline, (long) row.size() * (count == null ? 1 : count));
         List<Integer> labels = new ArrayList<>();
         for (int i = 0; i < (count == null ? 1 : count); i++) labels.addAll(row);
         return labels;
+    }
+
+    /** What a flag names: one class, if that is its whole name, else as many as commas part. */
+    private static Stream<String> names(String given, ClassNames names) {
+        return names.isName(given) ? Stream.of(given) : Arrays.stream(given.split(","));
     }
 
     private static int label(String given, ClassNames names) {
@@ -327,51 +427,44 @@ final class SampleCommand implements Callable<Integer> {
         }
     }
 
-    private SampleRequest request(DiTConfig model, List<Integer> labels) {
-        SampleRequest request = sampling.request(
-                model, labels.stream().map(label -> Integer.toString(label)).toList(), seed);
+    private SampleRequest request(DiTPipeline pipeline, List<Integer> labels) {
+        List<ClassChoice> choices = labels.stream()
+                .map(label -> label < 0 ? ClassChoice.none() : ClassChoice.of(label))
+                .toList();
+        SampleRequest request = sampling.request(pipeline.config(), choices, seed);
         request = request.withSampler(request.sampler(), eta);
         if (cfgChannels == CfgChannels.ALL) request = request.withAllChannelsGuided();
-        return cfgInterval == null ? request : request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
+        if (cfgInterval != null) request = request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
+        return request.withBatchSize(batchSize == null ? fitting(pipeline, labels.size()) : batchSize);
     }
 
-    private void write(
-            DiTPipeline pipeline, SampleRequest request, List<Integer> labels, List<BufferedImage> drawn, Frames film)
-            throws IOException {
-        List<BufferedImage> pictures = enlarged(drawn);
-        Path folder =
-                Failure.as(ExitCode.USAGE, () -> out == null ? nextFolder(SAMPLES) : Files.createDirectories(out));
-        Map<String, String> text = PngText.of(request, pipeline, ckpt.toString());
-        text.put("Device", device);
-        text.put("Precision", Names.flag(precision));
-        if (vae.isGiven()) text.put("Autoencoder", vae.path().toString());
-        Path grid = folder.resolve("grid.png");
-        Images.writePng(grid, grid(pipeline, labels, pictures), text);
-        if (film != null)
-            film.write(folder.resolve("denoising.gif"), drawn, frame -> grid(pipeline, labels, enlarged(frame)));
-        List<Picture> written = new ArrayList<>();
-        for (int i = 0; i < pictures.size(); i++) {
-            Integer label = pipeline.config().numClasses() == 0 ? null : labels.get(i);
-            String name = label == null ? null : pipeline.classNames().name(label);
-            Path file = folder.resolve(fileName(i, name));
-            Images.writePng(file, pictures.get(i), pictureText(text, i, label, name));
-            written.add(new Picture(file.toString(), label, name));
-        }
-        print(grid, written, text);
+    /** What suits the model, or fewer where that many do not fit into the memory that is free. */
+    private int fitting(DiTPipeline pipeline, int numPictures) {
+        int suits = Math.min(numPictures, pipeline.picturesAtOnce()), fits = suits;
+        if (Backend.device(device).is_cuda()) return pipeline.picturesAtOnce();
+        long available = Machine.read().availableMemory();
+        while (fits > 1 && pipeline.bytesOf(fits) > available) fits /= 2;
+        if (fits == suits) return pipeline.picturesAtOnce();
+        spec.commandLine()
+                .getErr()
+                .println("drawing " + fits + " pictures at once instead of " + suits + ", for which "
+                        + Numbers.bytes(pipeline.bytesOf(suits)) + " of memory would be needed; last bits may differ");
+        return fits;
     }
 
-    private static Map<String, String> pictureText(Map<String, String> text, int picture, Integer label, String name) {
+    private static Map<String, String> pictureText(Map<String, String> text, int number, Picture picture) {
         Map<String, String> one = new LinkedHashMap<>(text);
-        one.put("Picture", Integer.toString(picture)); // with the seed it fixes the noise
-        if (label == null) return one;
-        one.put("Class", name);
-        one.put("Label", label.toString());
+        one.put("Picture", Integer.toString(number)); // with the seed it fixes the noise
+        if (picture.label() == null) return one;
+        one.put("Class", picture.name());
+        one.put("Label", picture.label().toString());
         return one;
     }
 
     private BufferedImage grid(DiTPipeline pipeline, List<Integer> labels, List<BufferedImage> pictures) {
         List<Integer> row = labels.stream().distinct().toList();
         boolean byClass = pipeline.config().numClasses() > 0
+                && labels.get(0) >= 0
                 && row.size() <= MAX_DEFAULT_PICTURES
                 && IntStream.range(0, labels.size()).allMatch(i -> labels.get(i).equals(row.get(i % row.size())))
                 && (columns == null || columns == row.size());

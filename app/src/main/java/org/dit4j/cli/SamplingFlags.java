@@ -1,6 +1,7 @@
 package org.dit4j.cli;
 
 import java.util.List;
+import org.dit4j.ClassChoice;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.model.DiTConfig;
@@ -39,7 +40,7 @@ final class SamplingFlags {
     }
 
     /** @throws IllegalArgumentException if guidance is asked of a model that cannot be guided */
-    SampleRequest request(DiTConfig model, List<String> classes, long seed) {
+    SampleRequest request(DiTConfig model, List<ClassChoice> classes, long seed) {
         double scale = scale(model);
         if (scale != 1 && !model.hasNullLabel())
             throw new IllegalArgumentException("--cfg-scale " + scale + ": this model has no "

@@ -12,7 +12,9 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.dit4j.ClassChoice;
 import org.dit4j.DiTPipeline;
+import org.dit4j.PictureDecoder;
 import org.dit4j.SampleRequest;
 import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.data.Dataset;
@@ -82,7 +84,7 @@ final class Training implements AutoCloseable {
         config = plan.config();
         Trainer.requireFits(config, plan.execution(), data);
         flags.derive(settings, plan, data);
-        sampling(List.of("0")); // refuses now what it would refuse when the first grid is due
+        sampling(List.of(ClassChoice.of(0))); // refuses now what it would refuse when the first grid is due
         if (plan.cadence().sampleEvery() != 0 && codec == null && data instanceof LatentCache latents)
             requireColours(latents);
     }
@@ -277,7 +279,7 @@ final class Training implements AutoCloseable {
                 plan,
                 Origin.of(folder.identity()),
                 trained,
-                sampling(List.of("0")),
+                sampling(List.of(ClassChoice.of(0))),
                 sampleCommand(folder),
                 Optional.ofNullable(codec == null ? null : flags.data.vae.path()),
                 dit() + " train --config " + SampleCommand.quoted(folder.config()) + " --resume "
@@ -295,15 +297,16 @@ final class Training implements AutoCloseable {
     }
 
     /** What the flags ask to draw, at the run's seed. */
-    SampleRequest sampling(List<String> classes) {
+    SampleRequest sampling(List<ClassChoice> classes) {
         return flags.output.sampling.request(config.model(), classes, config.seed());
     }
 
     /** Latents are decoded by the autoencoder, or else shown in the colours that were fitted when they were encoded. */
-    private DiTPipeline drawing(DiTPipeline pipeline) {
-        if (!(data instanceof LatentCache latents)) return pipeline;
-        if (codec != null) return pipeline.decodedBy(codec);
-        return pipeline.decodedBy(new LinearRgb(latents.channels(), requireColours(latents)));
+    private PictureDecoder decoder() {
+        if (!(data instanceof LatentCache latents)) return PictureDecoder.PIXELS;
+        if (codec != null)
+            return PictureDecoder.of(codec, Backend.device(plan.execution().device()));
+        return PictureDecoder.of(new LinearRgb(latents.channels(), requireColours(latents)));
     }
 
     private static List<Double> requireColours(LatentCache latents) {
@@ -394,11 +397,12 @@ final class Training implements AutoCloseable {
 
         private void draw(Trainer trainer) throws IOException {
             SampleGrid grid = SampleGrid.of(config.model());
-            try (DiTPipeline pipeline = drawing(DiTPipeline.of(
+            try (DiTPipeline pipeline = DiTPipeline.of(
                     trainer.state().averagedNetwork(),
                     config.diffusion(),
                     classNames(),
-                    plan.execution().device()))) {
+                    plan.execution().device(),
+                    decoder())) {
                 grid.write(
                         folder.samples(trainer.steps()),
                         pipeline,

@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import org.dit4j.DiTPipeline;
+import org.dit4j.PictureDecoder;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Glyphs;
 import org.dit4j.doctor.Finding.Area;
@@ -343,9 +344,13 @@ public final class Checks {
             double loss = trainer.drainMeanLoss(); // waits for the device
             double trained = (System.nanoTime() - start) / 1e6;
             start = System.nanoTime();
-            try (DiTPipeline pipeline =
-                    DiTPipeline.of(trainer.state().averagedNetwork(), config.diffusion(), data.classNames(), device)) {
-                pipeline.sample(SampleRequest.of("0").withSteps(2));
+            try (DiTPipeline pipeline = DiTPipeline.of(
+                    trainer.state().averagedNetwork(),
+                    config.diffusion(),
+                    data.classNames(),
+                    device,
+                    PictureDecoder.PIXELS)) {
+                pipeline.sample(SampleRequest.ofLabels(0).withSteps(2));
             }
             String text = String.format(
                     Locale.ROOT,

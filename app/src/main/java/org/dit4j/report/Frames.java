@@ -6,7 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
-import org.dit4j.DiTPipeline;
+import org.dit4j.PictureDecoder;
 import org.dit4j.SampleRequest;
 import org.dit4j.io.GifFile;
 import org.dit4j.sample.Step;
@@ -16,7 +16,7 @@ import org.dit4j.sample.StepListener;
 public final class Frames implements StepListener {
     private static final int MAX_FRAMES = 50, MILLIS = 80, LAST_MILLIS = 2000;
 
-    private final DiTPipeline preview;
+    private final PictureDecoder preview;
     private final int numPictures;
     /** By frame, the pictures of all batches so far. */
     private final List<List<BufferedImage>> frames = new ArrayList<>();
@@ -24,7 +24,7 @@ public final class Frames implements StepListener {
     private int inBatch;
 
     /** @param preview shows what a step takes the pictures to be */
-    public Frames(DiTPipeline preview, SampleRequest request) {
+    public Frames(PictureDecoder preview, SampleRequest request) {
         this.preview = preview;
         numPictures = request.classes().size();
     }

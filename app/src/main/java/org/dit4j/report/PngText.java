@@ -2,6 +2,8 @@ package org.dit4j.report;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.Collectors;
+import org.dit4j.ClassChoice;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
@@ -23,7 +25,8 @@ public final class PngText {
         text.put("Checkpoint", checkpoint);
         text.put("Model", Words.model(pipeline.config()));
         if (!pipeline.weights().isEmpty()) text.put("Weights", pipeline.weights());
-        text.put("Classes", String.join(",", request.classes()));
+        text.put(
+                "Classes", request.classes().stream().map(ClassChoice::toString).collect(Collectors.joining(",")));
         text.put("Seed", Long.toString(request.seed()));
         text.put("Steps", request.steps());
         String eta = request.sampler() == Sampler.DDIM ? ", eta " + request.eta() : "";

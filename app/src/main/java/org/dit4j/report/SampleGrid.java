@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.dit4j.ClassChoice;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.io.Images;
@@ -16,9 +17,9 @@ import org.dit4j.sample.StepListener;
 /**
  * The grid of samples that a training run draws of itself: two pictures each of up to ten classes.
  *
- * @param columns a label for each column, evenly spread over all; empty texts for an unconditional model
+ * @param columns the class of each column, evenly spread over all; none for an unconditional model
  */
-public record SampleGrid(List<String> columns) {
+public record SampleGrid(List<ClassChoice> columns) {
     private static final int MAX_COLUMNS = 10, ROWS = 2;
 
     public SampleGrid {
@@ -28,16 +29,16 @@ public record SampleGrid(List<String> columns) {
     /** The grid for a model. */
     public static SampleGrid of(DiTConfig model) {
         int numClasses = model.numClasses();
-        if (numClasses == 0) return new SampleGrid(Collections.nCopies(MAX_COLUMNS, ""));
+        if (numClasses == 0) return new SampleGrid(Collections.nCopies(MAX_COLUMNS, ClassChoice.none()));
         int columns = Math.min(MAX_COLUMNS, numClasses);
         return new SampleGrid(IntStream.range(0, columns)
-                .mapToObj(column -> Integer.toString((int) ((long) column * numClasses / columns)))
+                .mapToObj(column -> ClassChoice.of((int) ((long) column * numClasses / columns)))
                 .toList());
     }
 
-    /** A label for each picture, row by row; what to request. */
-    public List<String> classes() {
-        List<String> classes = new ArrayList<>();
+    /** The class of each picture, row by row; what to request. */
+    public List<ClassChoice> classes() {
+        List<ClassChoice> classes = new ArrayList<>();
         for (int row = 0; row < ROWS; row++) classes.addAll(columns);
         return classes;
     }
@@ -54,7 +55,9 @@ public record SampleGrid(List<String> columns) {
             throws IOException {
         List<BufferedImage> pictures = ClassGrid.viewable(pipeline.sample(request, listener));
         List<String> captions = columns.stream()
-                .map(label -> label.isEmpty() ? "" : pipeline.classNames().name(Integer.parseInt(label)))
+                .map(choice -> choice instanceof ClassChoice.None
+                        ? ""
+                        : pipeline.classNames().name(pipeline.classNames().label(choice)))
                 .toList();
         Images.writePng(file, ClassGrid.captioned(pictures, captions), PngText.of(request, pipeline, checkpoint));
     }

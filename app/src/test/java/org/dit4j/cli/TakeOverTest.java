@@ -81,7 +81,10 @@ class TakeOverTest {
 
     private List<String> runs() throws IOException {
         try (Stream<Path> entries = Files.list(results)) {
-            return entries.map(entry -> entry.getFileName().toString()).sorted().toList();
+            return entries.map(entry -> entry.getFileName().toString())
+                    .filter(name -> !name.startsWith("."))
+                    .sorted()
+                    .toList();
         }
     }
 

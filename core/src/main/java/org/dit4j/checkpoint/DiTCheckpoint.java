@@ -30,7 +30,10 @@ import org.dit4j.vae.LinearRgb;
 public final class DiTCheckpoint {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final String MODEL = "dit4j.model", CLASSES = "dit4j.classes", WEIGHTS = "dit4j.weights";
-    private static final String PROFILE = "dit4j.profile", LATENTS = "dit4j.latents", COLOURS = "dit4j.colours";
+    private static final String PROFILE = "dit4j.profile",
+            LATENTS = "dit4j.latents",
+            COLOURS = "dit4j.colours",
+            CONTENT = "dit4j.content";
 
     static {
         Backend.configure();
@@ -49,6 +52,7 @@ public final class DiTCheckpoint {
      * @param scheduler of diffusers' sampling; of consequence to that profile only
      * @param latents whose latents the network draws; empty for pixels, and where nobody says
      * @param colours a projection of these latents to colours, for previews, if there is one
+     * @param content what the network draws
      */
     public record Description(
             DiTConfig model,
@@ -58,7 +62,8 @@ public final class DiTCheckpoint {
             Profile profile,
             SchedulerConfig scheduler,
             Optional<LatentSpace> latents,
-            Optional<LinearRgb> colours) {
+            Optional<LinearRgb> colours,
+            Content content) {
         public Description {
             classNames = List.copyOf(classNames);
         }
@@ -73,12 +78,27 @@ public final class DiTCheckpoint {
                     Profile.OFFICIAL,
                     SchedulerConfig.PUBLISHED,
                     Optional.empty(),
-                    Optional.empty());
+                    Optional.empty(),
+                    Content.guess(model));
+        }
+
+        /** The same of a network that draws pixels, or latents. */
+        public Description withContent(Content drawn) {
+            return new Description(model, classNames, diffusion, weights, profile, scheduler, latents, colours, drawn);
         }
 
         /** The same for the latents of a known autoencoder. */
         public Description withLatents(Optional<LatentSpace> known, Optional<LinearRgb> shownBy) {
-            return new Description(model, classNames, diffusion, weights, profile, scheduler, known, shownBy);
+            return new Description(
+                    model,
+                    classNames,
+                    diffusion,
+                    weights,
+                    profile,
+                    scheduler,
+                    known,
+                    shownBy,
+                    known.isPresent() ? Content.LATENTS : content);
         }
 
         /**
@@ -91,7 +111,7 @@ public final class DiTCheckpoint {
             if (other == Profile.OFFICIAL) requirePublishedArithmetic();
             DiffusionConfig followed =
                     diffusion.withProducts(other == Profile.OFFICIAL ? Products.FLOAT64 : Products.FLOAT32);
-            return new Description(model, classNames, followed, weights, other, scheduler, latents, colours);
+            return new Description(model, classNames, followed, weights, other, scheduler, latents, colours, content);
         }
 
         /** The published code scales the ends of a linear schedule, and knows no other ones; nor has it an offset, nor clips latents. */
@@ -105,7 +125,7 @@ public final class DiTCheckpoint {
 
         /** The same of weights that came about in another way. */
         public Description withWeights(String other) {
-            return new Description(model, classNames, diffusion, other, profile, scheduler, latents, colours);
+            return new Description(model, classNames, diffusion, other, profile, scheduler, latents, colours, content);
         }
 
         /** As safetensors metadata. */
@@ -126,6 +146,7 @@ public final class DiTCheckpoint {
             }
             metadata.put(DescribedDiffusion.DIFFUSION, diffusion.toJson().toString());
             metadata.put(WEIGHTS, weights);
+            metadata.put(CONTENT, content.word());
             return metadata;
         }
     }
@@ -150,6 +171,7 @@ public final class DiTCheckpoint {
                     List.of(parsed(file, metadata, CLASSES, String[].class).orElse(new String[0]));
             Profile profile = profile(file, metadata.getOrDefault(PROFILE, "official"));
             DescribedDiffusion described = DescribedDiffusion.of(file, metadata, model, profile);
+            Optional<LatentSpace> latents = parsed(file, metadata, LATENTS, LatentSpace.class);
             return Optional.of(new Description(
                     model,
                     classNames,
@@ -157,8 +179,9 @@ public final class DiTCheckpoint {
                     metadata.getOrDefault(WEIGHTS, ""),
                     profile,
                     described.scheduler(),
-                    parsed(file, metadata, LATENTS, LatentSpace.class),
-                    parsed(file, metadata, COLOURS, LinearRgb.class)));
+                    latents,
+                    parsed(file, metadata, COLOURS, LinearRgb.class),
+                    content(file, metadata, latents.isPresent() ? Content.LATENTS : Content.guess(model))));
         } catch (JsonProcessingException e) {
             Throwable reason = e.getCause() instanceof IllegalArgumentException cause ? cause : e;
             throw new FormatException(file, "describes an impossible model: " + reason.getMessage(), e);
@@ -174,6 +197,13 @@ public final class DiTCheckpoint {
                 || value instanceof Object[] items && Arrays.asList(items).contains(null))
             throw new FormatException(file, "its \"" + key + "\" is or has a null");
         return Optional.of(value);
+    }
+
+    /** What metadata say; version 0.1.0 did not. */
+    private static Content content(Path file, Map<String, String> metadata, Content unsaid) throws FormatException {
+        String said = metadata.getOrDefault(CONTENT, unsaid.word());
+        for (Content content : Content.values()) if (content.word().equals(said)) return content;
+        throw new FormatException(file, "draws \"" + said + "\"; known are pixels and latents");
     }
 
     private static Profile profile(Path file, String name) throws FormatException {

@@ -96,7 +96,8 @@ public final class DiTWeights {
                 network.profile(),
                 SchedulerConfig.PUBLISHED,
                 Optional.empty(),
-                Optional.empty());
+                Optional.empty(),
+                Content.guess(network.config()));
         return new DiTWeights(description, () -> StateDict.of(network), Optional.empty(), true, List.of());
     }
 

@@ -110,7 +110,8 @@ public final class DiffusersFolder {
                 Profile.DIFFUSERS,
                 scheduler.config(),
                 Optional.empty(),
-                Optional.empty());
+                Optional.empty(),
+                Files.isDirectory(folder.resolve(VAE)) ? Content.LATENTS : Content.guess(model));
         Path vae = folder.resolve(VAE);
         return new DiTWeights(
                 file,

@@ -40,7 +40,8 @@ public final class NoLinks {
      * @throws IllegalArgumentException if the file is not below the folder
      */
     public static void require(Path folder, Path file) throws IOException {
-        if (!file.startsWith(folder) || file.equals(folder) || !file.normalize().startsWith(folder.normalize()))
+        Path plain = file.normalize();
+        if (!file.startsWith(folder) || !plain.startsWith(folder.normalize()) || plain.equals(folder.normalize()))
             throw new IllegalArgumentException(file + " is not below " + folder);
         Path each = folder;
         for (Path name : folder.relativize(file)) {

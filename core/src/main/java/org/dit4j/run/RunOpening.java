@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.dit4j.checkpoint.CheckpointFolder;
+import org.dit4j.checkpoint.Content;
 import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Fingerprint;
@@ -179,6 +180,7 @@ final class RunOpening {
                         config.model().numClasses() == 0 ? List.of() : dataset.classNames(),
                         config.diffusion(),
                         "")
+                .withContent(dataset.latents().isPresent() ? Content.LATENTS : Content.PIXELS)
                 .withLatents(
                         dataset.latents()
                                 .map(header -> LatentSpace.of(

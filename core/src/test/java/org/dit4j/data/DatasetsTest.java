@@ -97,7 +97,7 @@ class DatasetsTest {
     void aConfigurationThatCannotBeIsRefused() {
         assertThrows(IllegalArgumentException.class, () -> STANDARD.withImageSize(0));
         assertThrows(IllegalArgumentException.class, () -> STANDARD.withChannels(0));
-        assertThrows(IllegalArgumentException.class, () -> STANDARD.withClassDepth(-1));
+        assertThrows(IllegalArgumentException.class, () -> STANDARD.withClassDepth(-2));
         assertThrows(IllegalArgumentException.class, () -> STANDARD.withHoldOut(-1));
         DatasetConfig heldOut = STANDARD.withHoldOut(3);
         assertThrows(IllegalArgumentException.class, () -> heldOut.withValidation(root));

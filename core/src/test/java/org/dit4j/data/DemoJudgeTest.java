@@ -5,8 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
@@ -28,13 +27,12 @@ class DemoJudgeTest {
     void aClassifierNamesWhatTheDemoDraws() throws IOException {
         String run = System.getProperty("dit.run");
         assumeTrue(run != null, "name a run folder of dit demo with -Ddit.run");
-        List<String> classes = new ArrayList<>();
-        for (int i = 0; i < NUM_PICTURES; i++) classes.add(Integer.toString(i % 10));
+        int[] labels = IntStream.range(0, NUM_PICTURES).map(i -> i % 10).toArray();
         GlyphClassifier judge = GlyphClassifier.train(0);
         try (DiTPipeline pipeline = DiTPipeline.open(Path.of(run));
                 TensorScope scope = new TensorScope()) {
             SampleRequest request =
-                    SampleRequest.of(classes).withSteps(50).withGuidance(2).withSeed(7);
+                    SampleRequest.ofLabels(labels).withSteps(50).withGuidance(2).withSeed(7);
             Tensor[] pictures =
                     pipeline.sample(request).stream().map(Images::toTensor).toArray(Tensor[]::new);
             int[] named = judge.classify(Tensors.stack(0, pictures));

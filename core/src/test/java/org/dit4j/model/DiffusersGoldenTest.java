@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
+import org.dit4j.ClassChoice;
 import org.dit4j.DiTPipeline;
 import org.dit4j.Golden;
 import org.dit4j.SampleRequest;
@@ -63,8 +64,8 @@ class DiffusersGoldenTest {
     @Test
     void theSeedDrawsDiffusersPictures() throws IOException {
         JsonNode call = Golden.json("index.json").path(FOLDER);
-        List<String> classes = new ArrayList<>();
-        call.get("class_labels").forEach(label -> classes.add(label.asText()));
+        List<ClassChoice> classes = new ArrayList<>();
+        call.get("class_labels").forEach(label -> classes.add(ClassChoice.of(label.asInt())));
         SampleRequest request = SampleRequest.of(classes)
                 .withSeed(call.get("seed").asLong())
                 .withSteps(call.get("num_inference_steps").asInt())

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.dit4j.DiTPipeline;
+import org.dit4j.PictureDecoder;
 import org.dit4j.SampleRequest;
 import org.dit4j.data.Glyphs;
 import org.dit4j.diffusion.DiffusionConfig;
@@ -73,7 +74,11 @@ class MemorySlopeTest {
         try (TrainingRun run =
                         TrainingRun.open(folder, new RunPlan(config(), execution, cadence, Safety.DEFAULT), data);
                 DiTPipeline pipeline = DiTPipeline.of(
-                        run.trainer().state().averagedNetwork(), DiffusionConfig.PUBLISHED, data.classNames(), "cpu")) {
+                        run.trainer().state().averagedNetwork(),
+                        DiffusionConfig.PUBLISHED,
+                        data.classNames(),
+                        "cpu",
+                        PictureDecoder.PIXELS)) {
             SampleRequest request = SampleRequest.of("0", "1", "2", "3").withSteps(5);
             run.run(new TrainingListener() {
                 @Override
