@@ -50,7 +50,7 @@ class ArchitectureTest {
                             "eval",
                             "train")),
             // the facade, org.dit4j itself
-            Map.entry("", Set.of("torch", "io", "model", "vae", "diffusion", "sample", "checkpoint")));
+            Map.entry("", Set.of("torch", "kernels", "io", "model", "vae", "diffusion", "sample", "checkpoint")));
 
     @Test
     void everyPackageUsesOnlyWhatTheTableAllows() {
