@@ -18,7 +18,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.Content;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.diffusion.Condition;
@@ -56,13 +56,11 @@ public final class DiTPipeline implements AutoCloseable {
     private static final int MOST_AT_ONCE = 64;
     /** What the rows of a batch may take in the network. */
     private static final long ROWS_BYTES = 4L << 30;
-    /** How many times the size of the tokens in float32 a block takes for a moment. */
-    private static final int TOKENS_HELD = 16;
 
     private final DiT network;
     private final Trunk trunk;
     private final GaussianDiffusion diffusion;
-    private final Description description;
+    private final DiTDescription description;
     private final ClassNames classNames;
     private final Device device;
     /** Null where the model draws latents and nothing decodes them. */
@@ -72,7 +70,7 @@ public final class DiTPipeline implements AutoCloseable {
 
     private DiTPipeline(
             DiT network,
-            Description description,
+            DiTDescription description,
             Device device,
             Precision precision,
             PictureDecoder decoder,
@@ -124,7 +122,7 @@ public final class DiTPipeline implements AutoCloseable {
             throws IOException {
         Device chosen = Backend.device(device);
         DiTWeights weights = Checkpoints.open(path, options);
-        Description description = weights.description();
+        DiTDescription description = weights.description();
         Optional<Path> vae = options.vae().isPresent() ? options.vae() : weights.vae();
         LatentCodec codec = vae.isPresent() ? Checkpoints.openVae(vae.get(), options.vaeScaling()) : null;
         DiT network = null;
@@ -158,7 +156,7 @@ public final class DiTPipeline implements AutoCloseable {
      */
     public static DiTPipeline of(
             DiT network, DiffusionConfig diffusion, List<String> classNames, String device, PictureDecoder decoder) {
-        Description description = new Description(
+        DiTDescription description = new DiTDescription(
                 network.config(),
                 classNames,
                 diffusion,
@@ -228,8 +226,7 @@ public final class DiTPipeline implements AutoCloseable {
 
     /** About the memory that so many pictures take while they are drawn, guided, in bytes. */
     public long bytesOf(int pictures) {
-        DiTConfig model = network.config();
-        return 2L * pictures * model.tokens() * model.hiddenSize() * Float.BYTES * TOKENS_HELD;
+        return network.config().predictionBytes(2L * pictures);
     }
 
     /** One RGB picture for each class of the request, in its order. */

@@ -11,7 +11,7 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.checkpoint.Conversion;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.DiTShapes;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.WriteOptions;
@@ -97,7 +97,7 @@ final class ConvertCommand implements Callable<Integer> {
                 ExitCode.CHECKPOINT,
                 () -> Conversion.convert(
                         from, to, open.options(vae), new WriteOptions(Optional.ofNullable(dtype), maxShardSize)));
-        Description description = weights.description();
+        DiTDescription description = weights.description();
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
             Map<String, Object> result = new LinkedHashMap<>();

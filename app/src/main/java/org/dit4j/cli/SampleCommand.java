@@ -15,7 +15,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -38,6 +41,7 @@ import org.dit4j.report.Words;
 import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Precision;
+import org.dit4j.train.EmaSchedule;
 import org.dit4j.vae.LatentCodec;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -244,6 +248,7 @@ final class SampleCommand implements Callable<Integer> {
         try (DiTPipeline pipeline =
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());
+            youngAverage(pipeline.weights()).ifPresent(spec.commandLine().getErr()::println);
             requireDecoder(pipeline);
             requireWritable(out == null ? SAMPLES : out);
             List<Integer> labels = labels(pipeline);
@@ -436,6 +441,24 @@ final class SampleCommand implements Callable<Integer> {
         if (cfgChannels == CfgChannels.ALL) request = request.withAllChannelsGuided();
         if (cfgInterval != null) request = request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
         return request.withBatchSize(batchSize == null ? fitting(pipeline, labels.size()) : batchSize);
+    }
+
+    private static final Pattern AVERAGED = Pattern.compile("EMA ([0-9.]+), after (\\d+) steps");
+
+    /** Said of averaged weights that are mostly the untrained ones still, and draw noise. */
+    static Optional<String> youngAverage(String weights) {
+        Matcher matcher = AVERAGED.matcher(weights);
+        if (!matcher.matches()) return Optional.empty();
+        EmaSchedule ema = new EmaSchedule(Double.parseDouble(matcher.group(1)), 0);
+        long steps = Long.parseLong(matcher.group(2)), matureAfter = ema.matureAfter(1);
+        if (steps >= matureAfter) return Optional.empty();
+        return Optional.of(String.format(
+                Locale.ROOT,
+                "these averaged weights are of step %,d and still %.0f%% untrained; from about step %,d they are worth looking"
+                        + " at. --weights model draws with those in training; short runs do better with --ema-ramp 0.05",
+                steps,
+                100 * ema.untrained(steps, 1),
+                matureAfter));
     }
 
     /** What suits the model, or fewer where that many do not fit into the memory that is free. */

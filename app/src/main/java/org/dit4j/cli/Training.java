@@ -21,11 +21,13 @@ import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.jobs.LatentEncoder;
+import org.dit4j.model.DiT;
 import org.dit4j.report.Board;
 import org.dit4j.report.Estimate;
 import org.dit4j.report.Figures;
 import org.dit4j.report.FollowedFile;
 import org.dit4j.report.ModelCard;
+import org.dit4j.report.Numbers;
 import org.dit4j.report.Progress;
 import org.dit4j.report.Recipe;
 import org.dit4j.report.RunSummary;
@@ -43,6 +45,7 @@ import org.dit4j.run.Safety;
 import org.dit4j.run.TrainingListener;
 import org.dit4j.run.TrainingLog;
 import org.dit4j.run.TrainingRun;
+import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
@@ -209,7 +212,9 @@ final class Training implements AutoCloseable {
         if (flags.output.isAutomatic())
             Failure.as(ExitCode.USAGE, () -> RunFolder.almost(flags.output.resultsDir, identity))
                     .ifPresent(almost -> err.println("a new run, " + almost));
-        RunIdentity whole = Failure.as(ExitCode.CHECKPOINT, () -> identity.begunWith(flags.output.origin()));
+        RunIdentity whole = Failure.as(
+                ExitCode.CHECKPOINT,
+                () -> identity.begunWith(flags.output.origin().identity()));
         return Failure.as(ExitCode.USAGE, () -> flags.output.create(flags.model.name(config.model()), whole));
     }
 
@@ -230,7 +235,8 @@ final class Training implements AutoCloseable {
         else if (plan.cadence().evalEvery() > 0)
             err.println("nothing to validate on, so --eval-every does nothing; give --hold-out or --validation-path");
         err.println(Words.model(config.model()));
-        Estimate.memoryWarning(config, plan.execution()).ifPresent(err::println);
+        youngAverage().ifPresent(err::println);
+        Estimate.memoryWarning(plan).ifPresent(err::println);
         err.println("run folder: " + folder.path());
         err.flush();
         try (TrainingRun run = Failure.as(
@@ -255,6 +261,16 @@ final class Training implements AutoCloseable {
                 PictureFlags.report(data.brokenPictures(), err);
         }
         return folder;
+    }
+
+    /** Said before a run that is too short for its average. */
+    private Optional<String> youngAverage() {
+        long matureAfter = config.ema().matureAfter(config.globalBatchSize());
+        if (plan.cadence().maxSteps() >= 2 * matureAfter) return Optional.empty();
+        return Optional.of("the averaged weights (EMA " + config.ema().decay()
+                + "), from which samples are drawn, are worth looking at from about step "
+                + Numbers.number(matureAfter) + "; grids before that show both sets"
+                + (config.ema().rampRatio() == 0 ? ", and a short run does better with --ema-ramp 0.05" : ""));
     }
 
     private void follow(TrainingRun run, RunFolder folder, Progress progress, Signals signals, TrainingListener another)
@@ -397,19 +413,21 @@ final class Training implements AutoCloseable {
 
         private void draw(Trainer trainer) throws IOException {
             SampleGrid grid = SampleGrid.of(config.model());
-            try (DiTPipeline pipeline = DiTPipeline.of(
-                    trainer.state().averagedNetwork(),
-                    config.diffusion(),
-                    classNames(),
-                    plan.execution().device(),
-                    decoder())) {
-                grid.write(
-                        folder.samples(trainer.steps()),
-                        pipeline,
-                        sampling(grid.classes()),
-                        folder.path() + ", step " + trainer.steps(),
-                        step -> !run.isStopping());
+            long matureAfter = config.ema().matureAfter(config.globalBatchSize());
+            Path file = folder.samples(trainer.steps());
+            String checkpoint = folder.path() + ", step " + trainer.steps();
+            SampleRequest request = sampling(grid.classes());
+            StepListener ending = step -> !run.isStopping();
+            try (DiTPipeline average = pipeline(trainer.state().averagedNetwork());
+                    DiTPipeline trained = pipeline(trainer.state().network())) {
+                if (trainer.steps() >= matureAfter) grid.write(file, average, request, checkpoint, ending);
+                else grid.writeBoth(file, average, trained, matureAfter, request, checkpoint, ending);
             }
+        }
+
+        private DiTPipeline pipeline(DiT network) {
+            return DiTPipeline.of(
+                    network, config.diffusion(), classNames(), plan.execution().device(), decoder());
         }
     }
 }

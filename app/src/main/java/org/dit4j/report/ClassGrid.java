@@ -42,6 +42,40 @@ public final class ClassGrid {
         return result;
     }
 
+    /**
+     * Pictures of equal width one above the other, each with a title; where a machine has no fonts, they are left out.
+     *
+     * @param titles one for each
+     */
+    public static BufferedImage titled(List<BufferedImage> grids, List<String> titles) {
+        int bar = Fonts.available() ? CAPTION_HEIGHT + 2 * PADDING : PADDING,
+                width = grids.get(0).getWidth(),
+                height = 0;
+        for (BufferedImage grid : grids) height += bar + grid.getHeight();
+        BufferedImage result = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+        Graphics2D graphics = result.createGraphics();
+        graphics.setColor(Color.WHITE);
+        graphics.fillRect(0, 0, width, height);
+        graphics.setColor(Color.BLACK);
+        int y = 0;
+        for (int i = 0; i < grids.size(); i++) {
+            if (Fonts.available()) {
+                graphics.setFont(Fonts.CAPTION);
+                graphics.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
+                FontMetrics metrics = graphics.getFontMetrics();
+                graphics.drawString(
+                        fitted(titles.get(i), width - 4 * PADDING, metrics),
+                        2 * PADDING,
+                        y + (bar + metrics.getAscent() - metrics.getDescent()) / 2);
+            }
+            y += bar;
+            graphics.drawImage(grids.get(i), 0, y, null);
+            y += grids.get(i).getHeight();
+        }
+        graphics.dispose();
+        return result;
+    }
+
     /** Row by row, without captions. */
     public static BufferedImage plain(List<BufferedImage> pictures, int columns) {
         return Images.grid(pictures, columns, PADDING);

@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.Device;
 import org.dit4j.checkpoint.Retention;
 import org.dit4j.data.Dataset;
 import org.dit4j.doctor.Machine;
+import org.dit4j.model.DiTConfig;
 import org.dit4j.run.Cadence;
 import org.dit4j.run.Rehearsal;
 import org.dit4j.run.RunPlan;
@@ -28,7 +29,7 @@ import org.dit4j.train.TrainConfig;
  * @param memoryNeeded on the device, beside Java and LibTorch; where the device is the processor, with the copy for checkpoints
  * @param memoryAvailable on the device
  * @param stateBytes weights, gradients, moments, average
- * @param activationBytes of one micro-batch
+ * @param activationBytes of one micro-batch, or of a grid of samples where that takes more
  * @param copyBytes the copy from which checkpoints are written, in the machine's memory
  * @param fits whether there is so much memory, and disk for what stays
  * @param advice what to do if it does not fit; empty if it does
@@ -72,7 +73,7 @@ public record Estimate(
         Machine machine = Machine.read();
         MemoryNeed need = MemoryNeed.of(config, plan.execution());
         long available = device.is_cuda() ? DeviceLoad.cudaMemoryFree(device) : machine.availableMemory();
-        long needed = need.inMemoryOf(device);
+        long needed = dearest(need, plan).inMemoryOf(device);
         Optional<Rehearsal> rehearsal = Rehearsal.of(config, plan.execution(), data, available, BUDGET_SECONDS);
         Double seconds = rehearsal.map(Rehearsal::secondsPerStep).orElse(null);
         long stepsLeft = Math.max(0, cadence.maxSteps() - stepsDone);
@@ -100,7 +101,7 @@ public record Estimate(
                 needed,
                 available,
                 need.state(),
-                need.activations(),
+                dearest(need, plan).activations(),
                 need.copy(),
                 advice.isEmpty(),
                 advice,
@@ -118,11 +119,13 @@ public record Estimate(
      * What to say before a run that does not fit into the memory that is free; nothing where it does. Of a card the driver says so in time; a
      * system ends the process that has taken too much of its memory, without a word.
      */
-    public static Optional<String> memoryWarning(TrainConfig config, Execution execution) {
+    public static Optional<String> memoryWarning(RunPlan plan) {
+        TrainConfig config = plan.config();
+        Execution execution = plan.execution();
         Device device = Backend.device(execution.device());
         if (device.is_cuda()) return Optional.empty();
         long available = Machine.read().availableMemory(),
-                needed = MemoryNeed.of(config, execution).inMemoryOf(device);
+                needed = dearest(MemoryNeed.of(config, execution), plan).inMemoryOf(device);
         if (needed <= available) return Optional.empty();
         return Optional.of("WARN this run needs " + bytes(needed) + " of memory, " + bytes(available)
                 + " are available, and the system may end it: "
@@ -158,6 +161,14 @@ public record Estimate(
         return "the weights and the optimiser alone need "
                 + bytes(need(config, execution, 1, true).inMemoryOf(device))
                 + ": take a smaller model (--model, --hidden-size, --depth), or more memory";
+    }
+
+    /** The steps of a run, or its grids of samples, if these take more. */
+    private static MemoryNeed dearest(MemoryNeed need, RunPlan plan) {
+        DiTConfig model = plan.config().model();
+        if (plan.cadence().sampleEvery() == 0) return need;
+        long drawing = model.predictionBytes(2L * SampleGrid.of(model).classes().size());
+        return new MemoryNeed(need.state(), need.copy(), Math.max(need.activations(), drawing));
     }
 
     private static MemoryNeed need(TrainConfig config, Execution execution, int microBatchSize, boolean recompute) {

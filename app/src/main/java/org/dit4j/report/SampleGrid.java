@@ -53,12 +53,40 @@ public record SampleGrid(List<ClassChoice> columns) {
      */
     public void write(Path file, DiTPipeline pipeline, SampleRequest request, String checkpoint, StepListener listener)
             throws IOException {
+        Images.writePng(file, draw(pipeline, request, listener), PngText.of(request, pipeline, checkpoint));
+    }
+
+    /**
+     * As {@link #write}, of a training whose average is still young: the grids of both sets of weights, one above the other, each named.
+     *
+     * @param average draws with the averaged weights
+     * @param trained draws with those in training
+     * @param matureAfter the step from which on the average is worth looking at
+     */
+    public void writeBoth(
+            Path file,
+            DiTPipeline average,
+            DiTPipeline trained,
+            long matureAfter,
+            SampleRequest request,
+            String checkpoint,
+            StepListener listener)
+            throws IOException {
+        BufferedImage both = ClassGrid.titled(
+                List.of(draw(average, request, listener), draw(trained, request, listener)),
+                List.of(
+                        "averaged weights (EMA), worth looking at from about step " + Numbers.number(matureAfter),
+                        "weights in training"));
+        Images.writePng(file, both, PngText.of(request, average, checkpoint));
+    }
+
+    private BufferedImage draw(DiTPipeline pipeline, SampleRequest request, StepListener listener) {
         List<BufferedImage> pictures = ClassGrid.viewable(pipeline.sample(request, listener));
         List<String> captions = columns.stream()
                 .map(choice -> choice instanceof ClassChoice.None
                         ? ""
                         : pipeline.classNames().name(pipeline.classNames().label(choice)))
                 .toList();
-        Images.writePng(file, ClassGrid.captioned(pictures, captions), PngText.of(request, pipeline, checkpoint));
+        return ClassGrid.captioned(pictures, captions);
     }
 }

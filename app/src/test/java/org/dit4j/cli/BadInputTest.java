@@ -18,6 +18,7 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.DiTCheckpoint;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.io.Safetensors;
 import org.dit4j.run.RunFolder;
 import org.dit4j.run.RunLock;
@@ -121,14 +122,13 @@ class BadInputTest {
     /** The metadata of one model, the weights of another. */
     private static Path otherWeights(Path weights) throws IOException {
         Path file = folder.resolve("other.safetensors");
-        DiTCheckpoint.Description description = DiTCheckpoint.describe(weights);
+        DiTDescription description = DiTCheckpoint.describe(weights);
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = Safetensors.read(weights);
             Safetensors.write(
                     file,
                     tensors,
-                    new DiTCheckpoint.Description(
-                                    description.model().withTrunk(32, 1, 2), List.of(), description.diffusion(), "")
+                    new DiTDescription(description.model().withTrunk(32, 1, 2), List.of(), description.diffusion(), "")
                             .metadata());
         }
         return file;

@@ -18,8 +18,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.VaeCheckpoint;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.Estimate;
+import org.dit4j.run.RunPlan;
 import org.dit4j.torch.Backend;
-import org.dit4j.train.Execution;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.AutoencoderKlConfig;
@@ -138,12 +138,12 @@ class JsonTest {
         assumeFalse(Backend.hasCuda()); // a card says so itself
         TrainConfig published = TrainConfig.published(DiTConfig.of("DiT-XL/2"));
         TrainConfig huge = published.withGlobalBatchSize(1 << 20);
-        String warning = Estimate.memoryWarning(huge, Execution.DEFAULT).orElseThrow();
+        String warning = Estimate.memoryWarning(RunPlan.of(huge, 1)).orElseThrow();
         assertTrue(
                 warning.matches("WARN this run needs .* of memory, .* are available, and the system may end it: .+"),
                 warning);
         TrainConfig small = published.withModel(DiTConfig.of("DiT-S/8")).withGlobalBatchSize(1);
-        assertEquals(Optional.empty(), Estimate.memoryWarning(small, Execution.DEFAULT));
+        assertEquals(Optional.empty(), Estimate.memoryWarning(RunPlan.of(small, 1)));
     }
 
     @Test

@@ -183,7 +183,7 @@ public final class CheckpointFolder {
         for (int block = 0; block < expected.blocks().size(); block++)
             if (!expected.blocks().get(block).equals(actual.blocks().get(block)))
                 damage.add(
-                        path + ": block " + block + " (from byte " + (long) block * Digests.BLOCK + " on) is damaged");
+                        path + ": block " + block + " (from byte " + (long) block * Manifest.BLOCK + " on) is damaged");
         expected.tensors().forEach((name, tensor) -> {
             if (!tensor.equals(actual.tensors().get(name))) damage.add(path + ": tensor " + name + " is damaged");
         });
@@ -195,7 +195,7 @@ public final class CheckpointFolder {
             places.add(new Place(
                     named.getKey(), named.getValue().begin(), named.getValue().end()));
         Digests digests = new Digests(places);
-        ByteBuffer buffer = ByteBuffer.allocate((int) Math.min(Digests.BLOCK, Math.max(1, expected.bytes())));
+        ByteBuffer buffer = ByteBuffer.allocate((int) Math.min(Manifest.BLOCK, Math.max(1, expected.bytes())));
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             for (long left = expected.bytes(); left > 0; left -= buffer.limit()) {
                 buffer.clear().limit(digests.most((int) Math.min(left, buffer.capacity())));

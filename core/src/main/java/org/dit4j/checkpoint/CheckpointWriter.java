@@ -113,7 +113,7 @@ final class CheckpointWriter {
         for (CheckpointPart part : parts.values()) {
             long size = Safetensors.size(part.tensors(), part.metadata());
             // the manifest has some 12 bytes for a block and 200 for a tensor
-            needed += size + size / Digests.BLOCK * 12 + 200L * part.tensors().size();
+            needed += size + size / Manifest.BLOCK * 12 + 200L * part.tensors().size();
         }
         return needed;
     }

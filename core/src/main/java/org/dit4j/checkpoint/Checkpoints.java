@@ -57,7 +57,7 @@ public final class Checkpoints {
     private static DiTWeights openFile(Path file, OpenOptions options) throws IOException {
         CheckpointFolder.requireWhole(file);
         TensorFile tensors = TensorFile.of(file);
-        Optional<DiTCheckpoint.Description> ours = DiTCheckpoint.describe(file, tensors.metadata());
+        Optional<DiTDescription> ours = DiTDescription.of(file, tensors.metadata());
         return ours.isPresent()
                 ? DiTCheckpoint.of(file, ours.get(), tensors)
                 : OfficialCheckpoint.read(file, tensors, options);
@@ -119,23 +119,6 @@ public final class Checkpoints {
      * @throws IllegalArgumentException if a scaling is given for what says its own
      */
     public static LatentCodec openVae(Path path, Optional<LatentScaling> scaling) throws IOException {
-        Path named = Files.exists(path) ? path : published(path);
-        if (!Files.exists(named) && !HubCache.isName(named))
-            throw new NoSuchFileException(
-                    path.toString(),
-                    null,
-                    "no such file or folder; give a diffusers vae folder, a taesd folder, a .safetensors or .bin file of an"
-                            + " autoencoder, ema, mse, or a name as on Hugging Face's hub, such as stabilityai/sd-vae-ft-mse");
-        Path found = HubCache.ofEnvironment().resolve(named);
-        boolean pipeline = Files.isDirectory(found.resolve("vae")) && !Files.exists(found.resolve("config.json"));
-        return VaeCheckpoint.open(pipeline ? found.resolve("vae") : found, scaling);
-    }
-
-    private static Path published(Path name) {
-        return switch (name.toString()) {
-            case "ema" -> Path.of("stabilityai", "sd-vae-ft-ema");
-            case "mse" -> Path.of("stabilityai", "sd-vae-ft-mse");
-            default -> name;
-        };
+        return VaeCheckpoint.openNamed(path, scaling);
     }
 }

@@ -8,7 +8,6 @@ import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.io.Finite;
@@ -34,7 +33,7 @@ public final class DiTWeights {
         Map<String, Tensor> read() throws IOException;
     }
 
-    private final Description description;
+    private final DiTDescription description;
     private final Reader reader;
     private final Optional<Path> vae;
     /** Whether what is read is another network's own memory. */
@@ -48,7 +47,7 @@ public final class DiTWeights {
      * @param vae where the autoencoder is that the file brought along
      * @throws FormatException if the shapes are not those of the model described
      */
-    DiTWeights(Path path, Description description, Map<String, List<Long>> shapes, Reader reader, Optional<Path> vae)
+    DiTWeights(Path path, DiTDescription description, Map<String, List<Long>> shapes, Reader reader, Optional<Path> vae)
             throws FormatException {
         this(
                 description,
@@ -67,7 +66,8 @@ public final class DiTWeights {
         }
     }
 
-    private DiTWeights(Description description, Reader reader, Optional<Path> vae, boolean shared, List<String> notes) {
+    private DiTWeights(
+            DiTDescription description, Reader reader, Optional<Path> vae, boolean shared, List<String> notes) {
         this.description = description;
         this.reader = reader;
         this.vae = vae;
@@ -88,7 +88,7 @@ public final class DiTWeights {
      * @param origin how the weights came about, for people
      */
     public static DiTWeights of(DiT network, List<String> classNames, DiffusionConfig diffusion, String origin) {
-        Description description = new Description(
+        DiTDescription description = new DiTDescription(
                 network.config(),
                 classNames,
                 diffusion,
@@ -102,7 +102,7 @@ public final class DiTWeights {
     }
 
     /** The model, its classes, and how the weights came about. */
-    public Description description() {
+    public DiTDescription description() {
         return description;
     }
 

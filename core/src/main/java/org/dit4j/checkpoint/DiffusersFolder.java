@@ -22,7 +22,6 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
@@ -43,25 +42,8 @@ import org.slf4j.LoggerFactory;
  */
 public final class DiffusersFolder {
     private static final Logger log = LoggerFactory.getLogger(DiffusersFolder.class);
-    private static final String INDEX = "model_index.json", CONFIG = "config.json", SCHEDULER = "scheduler_config.json";
+    private static final String INDEX = "model_index.json", SCHEDULER = "scheduler_config.json";
     private static final String TRANSFORMER = "transformer", VAE = "vae";
-    private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
-    private static final String BIN = "diffusion_pytorch_model.bin", OLD_BIN = "pytorch_model.bin";
-    /** The whole, then its shards; at full precision, then as the fp16 variant, whose index had two names over time. */
-    private static final List<String> KNOWN_WEIGHTS = List.of(
-            WEIGHTS,
-            WEIGHTS + ".index.json",
-            BIN,
-            BIN + ".index.json",
-            OLD_BIN,
-            OLD_BIN + ".index.json",
-            "diffusion_pytorch_model.fp16.safetensors",
-            WEIGHTS + ".fp16.index.json",
-            WEIGHTS + ".index.fp16.json",
-            "diffusion_pytorch_model.fp16.bin",
-            BIN + ".fp16.index.json",
-            BIN + ".index.fp16.json");
-
     private static final String SCHEDULER_FOLDER = "scheduler";
     private static final Set<String> CLASSES = Set.of("DiTTransformer2DModel", "Transformer2DModel");
     private static final double NORM_EPS = 1e-5;
@@ -78,7 +60,7 @@ public final class DiffusersFolder {
     static boolean isOne(Path folder) {
         return Files.exists(folder.resolve(INDEX))
                 || Files.isDirectory(folder.resolve(TRANSFORMER))
-                || Files.exists(folder.resolve(CONFIG));
+                || Files.exists(folder.resolve(DiffusersPart.CONFIG));
     }
 
     /**
@@ -90,7 +72,7 @@ public final class DiffusersFolder {
      */
     public static DiTWeights read(Path folder) throws IOException {
         Path transformer = transformer(folder);
-        Path configFile = transformer.resolve(CONFIG);
+        Path configFile = transformer.resolve(DiffusersPart.CONFIG);
         JsonNode config = JsonFile.read(configFile);
         requireDiT(configFile, config);
         Path file = weights(folder);
@@ -102,7 +84,7 @@ public final class DiffusersFolder {
         JsonNode index = Files.exists(folder.resolve(INDEX)) ? JsonFile.read(folder.resolve(INDEX)) : null;
         DiffusersScheduler scheduler =
                 DiffusersScheduler.read(folder.resolve(SCHEDULER_FOLDER).resolve(SCHEDULER));
-        Description description = new Description(
+        DiTDescription description = new DiTDescription(
                 model,
                 index == null ? List.of() : classNames(folder.resolve(INDEX), index, model.numClasses()),
                 scheduler.diffusion(model.learnSigma()),
@@ -152,20 +134,7 @@ public final class DiffusersFolder {
 
     /** The file of the network's weights, or the index of their shards. */
     static Path weights(Path pipeline) throws IOException {
-        return weightsIn(transformer(pipeline));
-    }
-
-    /**
-     * The file of weights beside a configuration, under any of the names that diffusers gives it, or the index of the shards.
-     *
-     * @throws NoSuchFileException if there is none
-     */
-    static Path weightsIn(Path folder) throws IOException {
-        for (String name : KNOWN_WEIGHTS) if (Files.exists(folder.resolve(name))) return folder.resolve(name);
-        throw new NoSuchFileException(
-                folder.resolve(WEIGHTS).toString(),
-                null,
-                "the folder has a " + CONFIG + ", but no weights; known names are " + KNOWN_WEIGHTS);
+        return DiffusersPart.weightsIn(transformer(pipeline));
     }
 
     private static void requireNames(Path file, Set<String> given, int depth) throws FormatException {
@@ -283,7 +252,7 @@ public final class DiffusersFolder {
 
     /** As {@link #write(Path, DiTWeights, Optional)}, the network's weights in several files if need be. */
     static void write(Path folder, DiTWeights weights, Optional<Path> vae, long maxShardBytes) throws IOException {
-        Description description = weights.description();
+        DiTDescription description = weights.description();
         DiTConfig model = description.model();
         requireKnown(model);
         boolean fresh = isEmpty(Files.createDirectories(folder));
@@ -308,12 +277,12 @@ public final class DiffusersFolder {
             Map<String, Tensor> tensors = weights.read();
             requireComputedPositions(tensors.get("pos_embed"), model);
             Safetensors.writeShards(
-                    transformer.resolve(WEIGHTS),
+                    transformer.resolve(DiffusersPart.WEIGHTS),
                     DiTKeyNames.toDiffusers(tensors, model.depth()),
                     Map.of("format", "pt"),
                     maxShardBytes);
         }
-        JsonFile.write(transformer.resolve(CONFIG), config(model));
+        JsonFile.write(transformer.resolve(DiffusersPart.CONFIG), config(model));
         Path scheduler = Files.createDirectories(folder.resolve(SCHEDULER_FOLDER));
         JsonFile.write(
                 scheduler.resolve(SCHEDULER),
@@ -391,7 +360,7 @@ public final class DiffusersFolder {
                 .put("upcast_attention", false);
     }
 
-    private static ObjectNode index(Description description, boolean vae) {
+    private static ObjectNode index(DiTDescription description, boolean vae) {
         ObjectNode index = object("DiTPipeline");
         if (!description.classNames().isEmpty()) {
             ObjectNode names = index.putObject("id2label");
@@ -413,7 +382,7 @@ public final class DiffusersFolder {
     }
 
     private static void writeVae(Path folder, Path vae) throws IOException {
-        LatentCodec codec = Checkpoints.openVae(vae);
+        LatentCodec codec = VaeCheckpoint.openNamed(vae, Optional.empty());
         try {
             if (!(codec instanceof AutoencoderKl kl))
                 throw new IllegalArgumentException(

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.DiffusionConfig.Prediction;
 import org.dit4j.diffusion.DiffusionConfig.Products;
@@ -82,7 +81,7 @@ record DiffusersScheduler(DiffusionConfig process, SchedulerConfig config) {
     }
 
     /** What is written of a network: diffusers' own, or of another what it was trained to undo. */
-    static DiffusersScheduler of(Description description) {
+    static DiffusersScheduler of(DiTDescription description) {
         return new DiffusersScheduler(description.diffusion().withProducts(Products.FLOAT32), description.scheduler());
     }
 

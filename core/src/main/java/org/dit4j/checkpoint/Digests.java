@@ -14,8 +14,6 @@ import org.dit4j.io.Sha256;
 
 /** The digests of a file whose bytes pass by once, in order: CRC32C of each block, which finds the place; SHA-256 of each tensor. */
 final class Digests {
-    static final int BLOCK = 1 << 20;
-
     /** A tensor's place, in bytes from the beginning of the file. */
     record Place(String name, long begin, long end) {}
 
@@ -35,7 +33,7 @@ final class Digests {
 
     /** How many bytes may pass at once: within one block, and within or between tensors. */
     int most(int remaining) {
-        long end = Math.min(position + remaining, (position / BLOCK + 1) * BLOCK);
+        long end = Math.min(position + remaining, (position / Manifest.BLOCK + 1) * Manifest.BLOCK);
         if (next < places.size()) {
             Place place = places.get(next);
             end = Math.min(end, position < place.begin() ? place.begin() : place.end());
@@ -49,7 +47,7 @@ final class Digests {
         crc.update(bytes.duplicate());
         if (next < places.size() && position >= places.get(next).begin()) sha.update(bytes.duplicate());
         position += count;
-        if (position % BLOCK == 0) finishBlock();
+        if (position % Manifest.BLOCK == 0) finishBlock();
         finishTensors();
     }
 
@@ -69,7 +67,7 @@ final class Digests {
 
     /** After the last byte. */
     StoredFile finish(String name) {
-        if (position % BLOCK != 0) finishBlock();
+        if (position % Manifest.BLOCK != 0) finishBlock();
         return new StoredFile(name, position, List.copyOf(blocks), tensors);
     }
 }

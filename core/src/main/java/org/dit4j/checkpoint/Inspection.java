@@ -12,12 +12,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.RegularFile;
 import org.dit4j.io.Sha256;
 import org.dit4j.io.ShardIndex;
-import org.dit4j.io.TorchFile;
+import org.dit4j.io.TorchValues;
 
 /**
  * What lies in a file of tensors, without reading them.
@@ -36,7 +35,7 @@ import org.dit4j.io.TorchFile;
 public record Inspection(
         String format,
         String guess,
-        Optional<Description> model,
+        Optional<DiTDescription> model,
         List<HashedFile> files,
         List<NamedTensor> tensors,
         Map<String, String> metadata,
@@ -97,7 +96,7 @@ public record Inspection(
         List<HashedFile> files = new ArrayList<>();
         for (Path one : Checkpoints.files(path, options)) files.add(HashedFile.of(one));
         List<WeightSet> sets = WeightSet.all(file, opened);
-        Optional<Description> model;
+        Optional<DiTDescription> model;
         List<String> notes;
         String guess;
         try {
@@ -128,7 +127,7 @@ public record Inspection(
                 notes);
     }
 
-    private static String guess(Description description) {
+    private static String guess(DiTDescription description) {
         String classes = description.model().numClasses() == 0
                 ? "unconditional"
                 : description.model().numClasses() + " classes";
@@ -140,7 +139,7 @@ public record Inspection(
     /** The script's flags, wherever an argparse.Namespace is. */
     private static void flags(Object value, String place, int depth, Map<String, String> metadata) {
         String prefix = place.isEmpty() ? "" : place + ".";
-        if (value instanceof TorchFile.Namespace namespace)
+        if (value instanceof TorchValues.Namespace namespace)
             namespace.fields().forEach((key, item) -> metadata.put(prefix + key, String.valueOf(item)));
         else if (value instanceof Map<?, ?> map && depth < MAX_DEPTH)
             map.forEach((key, item) -> flags(item, prefix + key, depth + 1, metadata));

@@ -29,6 +29,8 @@ import org.dit4j.io.Sha256;
 record Manifest(int format, long step, List<StoredFile> files) {
     static final String NAME = "MANIFEST.json";
     static final int FORMAT = 1;
+    /** Bytes of a file with a digest of their own. */
+    static final int BLOCK = 1 << 20;
 
     private static final int MAX_BYTES = 100_000_000;
     private static final String BEFORE_DIGEST = ",\n  \"sha256\" : \"", AFTER_DIGEST = "\"\n}\n";
@@ -37,12 +39,12 @@ record Manifest(int format, long step, List<StoredFile> files) {
     /**
      * One file.
      *
-     * @param blocks CRC32C of each block of {@value Digests#BLOCK} bytes, the last one perhaps shorter, as eight hexadecimal digits
+     * @param blocks CRC32C of each block of {@value Manifest#BLOCK} bytes, the last one perhaps shorter, as eight hexadecimal digits
      * @param tensors by name, in the order of their bytes
      */
     record StoredFile(String name, long bytes, List<String> blocks, Map<String, StoredTensor> tensors) {
         private boolean isPossible() {
-            if (bytes < 0 || blocks.size() != (bytes + Digests.BLOCK - 1) / Digests.BLOCK) return false;
+            if (bytes < 0 || blocks.size() != (bytes + BLOCK - 1) / BLOCK) return false;
             long at = 0;
             for (StoredTensor tensor : tensors.values()) {
                 if (tensor == null || tensor.begin() < at || tensor.end() < tensor.begin()) return false;

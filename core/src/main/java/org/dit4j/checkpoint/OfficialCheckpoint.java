@@ -12,10 +12,10 @@ import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.bytedeco.pytorch.Tensor;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.TorchFile;
+import org.dit4j.io.TorchValues;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
@@ -83,9 +83,9 @@ public final class OfficialCheckpoint {
 
     private static String what(Object value) {
         if (value == null) return "None";
-        if (value instanceof List || value instanceof TorchFile.Tuple) return "a list";
+        if (value instanceof List || value instanceof TorchValues.Tuple) return "a list";
         if (value instanceof TorchFile.TensorInfo) return "one tensor";
-        if (value instanceof TorchFile.Namespace) return "a Namespace";
+        if (value instanceof TorchValues.Namespace) return "a Namespace";
         return "a " + value.getClass().getSimpleName();
     }
 
@@ -151,7 +151,7 @@ public final class OfficialCheckpoint {
             throws FormatException {
         return new DiTWeights(
                         file,
-                        new Description(model, List.of(), diffusion, origin),
+                        new DiTDescription(model, List.of(), diffusion, origin),
                         shapes(tensors, names),
                         () -> renamed(tensors.read(new LinkedHashSet<>(names.values())), names),
                         Optional.empty())

@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.dit4j.io.Finite;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.TorchFile;
+import org.dit4j.io.TorchValues;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
@@ -110,7 +111,7 @@ public final class OfficialTraining {
             if (!name.equals("params")) hyperParameters.put(String.valueOf(name), value);
         });
         Map<String, Object> args =
-                root.get("args") instanceof TorchFile.Namespace namespace ? namespace.fields() : Map.of();
+                root.get("args") instanceof TorchValues.Namespace namespace ? namespace.fields() : Map.of();
         return new OfficialTraining(file, model, ema, places, steps, hyperParameters, args);
     }
 

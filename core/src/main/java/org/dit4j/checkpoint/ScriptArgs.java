@@ -16,6 +16,7 @@ import org.dit4j.diffusion.DiffusionConfig.Variance;
 import org.dit4j.diffusion.NoiseSchedule;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.TorchFile;
+import org.dit4j.io.TorchValues;
 import org.dit4j.model.DiTConfig;
 
 /**
@@ -70,7 +71,7 @@ final class ScriptArgs {
 
     private static Map<?, ?> fields(Object value) {
         if (value instanceof Map<?, ?> map) return map;
-        if (value instanceof TorchFile.Namespace namespace) return namespace.fields();
+        if (value instanceof TorchValues.Namespace namespace) return namespace.fields();
         if (!(value instanceof TorchFile.Foreign foreign)) return null;
         // OmegaConf's containers; else what a class of its own was given
         return foreign.parts().get("_content") instanceof Map<?, ?> content ? content : foreign.parts();

@@ -8,7 +8,6 @@ import java.util.Map;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Backend;
@@ -88,7 +87,7 @@ public final class Surgery {
      * @throws IllegalArgumentException if anything else differs, saying why it cannot be changed
      */
     public static DiT fitted(DiTWeights weights, DiTConfig wanted) throws IOException {
-        Description given = weights.description();
+        DiTDescription given = weights.description();
         DiTConfig old = given.model();
         requireFitting(old, wanted);
         boolean sameClasses = wanted.numClasses() == old.numClasses();

@@ -18,8 +18,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.RegularFile;
 import org.dit4j.io.Safetensors;
+import org.dit4j.io.SafetensorsHeader;
 import org.dit4j.io.ShardIndex;
 import org.dit4j.io.TorchFile;
+import org.dit4j.io.TorchValues;
 import org.dit4j.torch.Backend;
 
 /**
@@ -142,7 +144,7 @@ final class TensorFile {
 
     private static TensorFile ofSafetensors(Path path) throws IOException {
         Map<String, Entry> entries = new LinkedHashMap<>();
-        Safetensors.Header header = Safetensors.header(path);
+        SafetensorsHeader header = Safetensors.header(path);
         header.entries().forEach((name, entry) -> entries.put(name, new Entry(entry.dtype(), entry.shape())));
         return new TensorFile(path, false, "", entries, header.unread(), header.metadata(), Set.of(), null, Map.of());
     }
@@ -173,8 +175,8 @@ final class TensorFile {
             visitor.accept(place, foreign);
             foreign.parts().forEach((key, item) -> walk(before + key, item, visitor, seen));
         } else if (value instanceof Map<?, ?> map) map.forEach((key, item) -> walk(before + key, item, visitor, seen));
-        else if (value instanceof TorchFile.Namespace namespace) walk(place, namespace.fields(), visitor, seen);
-        else if (value instanceof TorchFile.Tuple tuple) walk(place, tuple.items(), visitor, seen);
+        else if (value instanceof TorchValues.Namespace namespace) walk(place, namespace.fields(), visitor, seen);
+        else if (value instanceof TorchValues.Tuple tuple) walk(place, tuple.items(), visitor, seen);
         else if (value instanceof List<?> list)
             for (int i = 0; i < list.size(); i++) walk(before + i, list.get(i), visitor, seen);
         else visitor.accept(place, value);

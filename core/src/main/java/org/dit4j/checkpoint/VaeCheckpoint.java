@@ -32,8 +32,6 @@ public final class VaeCheckpoint {
         Backend.configure();
     }
 
-    private static final String CONFIG = "config.json";
-    private static final String WEIGHTS = "diffusion_pytorch_model.safetensors";
     private static final String TAESD_ENCODER = "taesd_encoder.safetensors";
     private static final String TAESD_DECODER = "taesd_decoder.safetensors";
 
@@ -69,7 +67,7 @@ public final class VaeCheckpoint {
      * @throws IllegalArgumentException if a scaling is given for what says its own
      */
     public static LatentCodec open(Path path, Optional<LatentScaling> scaling) throws IOException {
-        boolean silent = !Files.isDirectory(path) && !Files.exists(path.resolveSibling(CONFIG));
+        boolean silent = !Files.isDirectory(path) && !Files.exists(path.resolveSibling(DiffusersPart.CONFIG));
         if (scaling.isPresent() && Files.exists(path) && !silent)
             throw new IllegalArgumentException(
                     path + ": its configuration, or its kind, says how its latents are scaled; give no scale for it");
@@ -80,7 +78,7 @@ public final class VaeCheckpoint {
                     null,
                     "no such file or folder; give a diffusers vae folder, a taesd folder, or a"
                             + " .safetensors file of an autoencoder");
-        Path config = path.resolveSibling(CONFIG);
+        Path config = path.resolveSibling(DiffusersPart.CONFIG);
         if (Files.exists(config) && className(config).equals("AutoencoderKL"))
             return openKl(path, readConfig(config), true);
         return openKl(
@@ -91,6 +89,28 @@ public final class VaeCheckpoint {
                 scaling.isPresent());
     }
 
+    /** As {@link #open(Path, Optional)}, and of a pipeline its autoencoder, and by the names that {@link Checkpoints#openVae} knows. */
+    static LatentCodec openNamed(Path path, Optional<LatentScaling> scaling) throws IOException {
+        Path named = Files.exists(path) ? path : published(path);
+        if (!Files.exists(named) && !HubCache.isName(named))
+            throw new NoSuchFileException(
+                    path.toString(),
+                    null,
+                    "no such file or folder; give a diffusers vae folder, a taesd folder, a .safetensors or .bin file of an"
+                            + " autoencoder, ema, mse, or a name as on Hugging Face's hub, such as stabilityai/sd-vae-ft-mse");
+        Path found = HubCache.ofEnvironment().resolve(named);
+        boolean pipeline = Files.isDirectory(found.resolve("vae")) && !Files.exists(found.resolve("config.json"));
+        return open(pipeline ? found.resolve("vae") : found, scaling);
+    }
+
+    private static Path published(Path name) {
+        return switch (name.toString()) {
+            case "ema" -> Path.of("stabilityai", "sd-vae-ft-ema");
+            case "mse" -> Path.of("stabilityai", "sd-vae-ft-mse");
+            default -> name;
+        };
+    }
+
     /** Opens one safetensors file of an {@code AutoencoderKL}, whose configuration must be {@code config}. */
     public static AutoencoderKl open(Path file, AutoencoderKlConfig config) throws IOException {
         return openKl(file, config, true);
@@ -99,19 +119,19 @@ public final class VaeCheckpoint {
     /** Writes a diffusers folder, which {@link #open} and diffusers open; makes the folder where there is none. */
     public static void write(Path folder, AutoencoderKl codec) throws IOException {
         Files.createDirectories(folder);
-        JsonFile.write(folder.resolve(CONFIG), codec.config().toJson());
+        JsonFile.write(folder.resolve(DiffusersPart.CONFIG), codec.config().toJson());
         try (TensorScope scope = new TensorScope()) {
-            Safetensors.write(folder.resolve(WEIGHTS), StateDict.of(codec), Map.of("format", "pt"));
+            Safetensors.write(folder.resolve(DiffusersPart.WEIGHTS), StateDict.of(codec), Map.of("format", "pt"));
         }
     }
 
     private static LatentCodec openFolder(Path folder) throws IOException {
-        Path config = folder.resolve(CONFIG);
+        Path config = folder.resolve(DiffusersPart.CONFIG);
         if (Files.exists(config)) {
             String name = className(config);
             return switch (name) {
-                case "AutoencoderKL" -> openKl(DiffusersFolder.weightsIn(folder), readConfig(config), true);
-                case "AutoencoderTiny" -> openTiny(config, DiffusersFolder.weightsIn(folder));
+                case "AutoencoderKL" -> openKl(DiffusersPart.weightsIn(folder), readConfig(config), true);
+                case "AutoencoderTiny" -> openTiny(config, DiffusersPart.weightsIn(folder));
                 default ->
                     throw new FormatException(
                             config, "_class_name is \"" + name + "\"; known are AutoencoderKL and AutoencoderTiny");
@@ -125,8 +145,8 @@ public final class VaeCheckpoint {
         throw new NoSuchFileException(
                 config.toString(),
                 null,
-                "a folder of an autoencoder has a config.json and " + WEIGHTS + ", or " + TAESD_ENCODER + " and "
-                        + TAESD_DECODER + hint);
+                "a folder of an autoencoder has a config.json and " + DiffusersPart.WEIGHTS + ", or " + TAESD_ENCODER
+                        + " and " + TAESD_DECODER + hint);
     }
 
     private static AutoencoderKl openKl(Path file, AutoencoderKlConfig given, boolean whole) throws IOException {

@@ -110,6 +110,11 @@ public interface Dataset extends AutoCloseable {
                 new FingerprintInput("other", this).add(describe()).hex(), stamp());
     }
 
+    /** The recorded fingerprint if its stamp is still that of these data, which reads no content; else a new one. */
+    default Fingerprint fingerprint(Optional<Fingerprint> recorded) throws IOException {
+        return recorded.isPresent() && recorded.get().stamp().equals(stamp()) ? recorded.get() : fingerprint();
+    }
+
     /**
      * A text that is equal if nobody has touched the data, so that the {@link Fingerprint} that was recorded with it still holds. It reads no
      * content: of files it takes names, lengths and time stamps. Data that are equal but lie elsewhere have another one. Here it depends on

@@ -1,8 +1,6 @@
 package org.dit4j.data;
 
-import java.io.IOException;
 import java.util.Objects;
-import java.util.Optional;
 
 /**
  * What tells data apart from all others, wherever they lie.
@@ -16,10 +14,5 @@ public record Fingerprint(String digest, String stamp) {
         if (!digest.matches("[0-9a-f]{64}"))
             throw new IllegalArgumentException("\"" + digest + "\" is no SHA-256 in hex");
         Objects.requireNonNull(stamp, "stamp");
-    }
-
-    /** That of the data: the recorded one if its stamp is still theirs, which reads no content; else a new one. */
-    public static Fingerprint of(Dataset data, Optional<Fingerprint> recorded) throws IOException {
-        return recorded.isPresent() && recorded.get().stamp.equals(data.stamp()) ? recorded.get() : data.fingerprint();
     }
 }

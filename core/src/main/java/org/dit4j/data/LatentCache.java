@@ -128,7 +128,7 @@ public final class LatentCache implements Dataset {
         try {
             index = JSON.readValue(file.toFile(), Index.class);
         } catch (JsonProcessingException e) {
-            throw impossible(file, e);
+            throw LatentShard.impossible(file, e);
         } catch (CharConversionException e) { // what looks like UTF-32
             throw new FormatException(file, "does not describe latents: " + e.getMessage(), e);
         }
@@ -148,14 +148,6 @@ public final class LatentCache implements Dataset {
             throw new FormatException(
                     file, "linearRgb is not 3 rows of " + (index.latents.channels() + 1) + " finite numbers");
         return new LatentCache(folder, index);
-    }
-
-    /** What Jackson could not read, or what the records refused. */
-    static FormatException impossible(Path file, JsonProcessingException e) {
-        String problem = e.getCause() instanceof IllegalArgumentException refused
-                ? refused.getMessage()
-                : e.getOriginalMessage();
-        return new FormatException(file, "does not describe latents: " + problem, e);
     }
 
     /**

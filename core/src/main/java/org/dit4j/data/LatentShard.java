@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
+import org.dit4j.io.SafetensorsHeader;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Tensors;
 
@@ -53,7 +54,7 @@ public final class LatentShard implements AutoCloseable {
     private final LatentsHeader header;
     private final Map<String, String> job;
     private final List<String> broken;
-    private final Safetensors.Header layout;
+    private final SafetensorsHeader layout;
     private final FileChannel channel;
     private final int size;
 
@@ -62,7 +63,7 @@ public final class LatentShard implements AutoCloseable {
             LatentsHeader header,
             Map<String, String> job,
             List<String> broken,
-            Safetensors.Header layout,
+            SafetensorsHeader layout,
             FileChannel channel)
             throws IOException {
         this.file = file;
@@ -97,7 +98,7 @@ public final class LatentShard implements AutoCloseable {
      * @throws FormatException if it is not a whole shard
      */
     public static LatentShard open(Path file) throws IOException {
-        Safetensors.Header layout = Safetensors.header(file);
+        SafetensorsHeader layout = Safetensors.header(file);
         Map<String, String> metadata = layout.metadata();
         for (String key : List.of(HEADER, JOB, BROKEN))
             if (!metadata.containsKey(key))
@@ -112,15 +113,23 @@ public final class LatentShard implements AutoCloseable {
             return new LatentShard(file, header, job, broken, layout, channel);
         } catch (JsonProcessingException e) {
             channel.close();
-            throw LatentCache.impossible(file, e);
+            throw impossible(file, e);
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;
         }
     }
 
+    /** What Jackson could not read, or what the records refused. */
+    static FormatException impossible(Path file, JsonProcessingException e) {
+        String problem = e.getCause() instanceof IllegalArgumentException refused
+                ? refused.getMessage()
+                : e.getOriginalMessage();
+        return new FormatException(file, "does not describe latents: " + problem, e);
+    }
+
     private int requireLayout() throws FormatException {
-        Safetensors.Entry labels = layout.entries().get(LABELS);
+        SafetensorsHeader.Entry labels = layout.entries().get(LABELS);
         if (labels == null || labels.shape().size() != 1 || labels.shape().get(0) > 1 << 24)
             throw new FormatException(file, "a shard has " + LABELS + " of one dimension, of at most 16777216 items");
         long n = labels.shape().get(0);
@@ -137,7 +146,7 @@ public final class LatentShard implements AutoCloseable {
     }
 
     private void require(String name, ScalarType dtype, List<Long> shape) throws FormatException {
-        Safetensors.Entry entry = layout.entries().get(name);
+        SafetensorsHeader.Entry entry = layout.entries().get(name);
         if (entry == null) throw new FormatException(file, "lacks the tensor " + name);
         if (entry.dtype() != dtype || !entry.shape().equals(shape))
             throw new FormatException(
@@ -171,7 +180,7 @@ public final class LatentShard implements AutoCloseable {
      * @throws FormatException if the file has been cut short
      */
     public long[] numbers(String name) throws IOException {
-        Safetensors.Entry entry = layout.entries().get(name);
+        SafetensorsHeader.Entry entry = layout.entries().get(name);
         ByteBuffer bytes = ByteBuffer.allocate((int) (entry.end() - entry.begin()));
         long[] numbers = new long[size];
         fill(bytes, entry.begin());

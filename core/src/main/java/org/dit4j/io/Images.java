@@ -104,17 +104,6 @@ public final class Images {
         return file;
     }
 
-    /** The packed RGB pixels, row by row: the picture's own array if it is TYPE_INT_RGB, else a copy. */
-    static int[] pixels(BufferedImage image) {
-        if (image.getType() == BufferedImage.TYPE_INT_RGB
-                && image.getRaster().getParent() == null
-                && image.getRaster().getDataBuffer() instanceof DataBufferInt data
-                && data.getSize() == image.getWidth() * image.getHeight()) return data.getData();
-        int[] argb = image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
-        for (int i = 0; i < argb.length; i++) argb[i] &= 0xffffff;
-        return argb;
-    }
-
     /**
      * The reference's centre crop ({@code center_crop_arr}), equal to Pillow to the byte: halved by averaging while the shorter side is at
      * least twice {@code size}, resized bicubically until it is {@code size}, and cut from the middle.
@@ -137,7 +126,7 @@ public final class Images {
 
     private static BufferedImage cut(BufferedImage image, int x, int y, int width, int height) {
         BufferedImage result = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-        int[] from = pixels(image), to = pixels(result);
+        int[] from = Picture.pixels(image), to = Picture.pixels(result);
         for (int row = 0; row < height; row++)
             System.arraycopy(from, (y + row) * image.getWidth() + x, to, row * width, width);
         return result;
@@ -145,7 +134,7 @@ public final class Images {
 
     /** The picture as width · height · 3 bytes: rows, then pixels, then red, green, blue. */
     public static byte[] toRgbBytes(BufferedImage image) {
-        int[] pixels = pixels(image);
+        int[] pixels = Picture.pixels(image);
         byte[] rgb = new byte[pixels.length * 3];
         for (int i = 0; i < pixels.length; i++) {
             rgb[3 * i] = (byte) (pixels[i] >> 16);
@@ -161,7 +150,7 @@ public final class Images {
             throw new IllegalArgumentException(
                     rgb.length + " bytes are not a " + width + "x" + height + " RGB picture");
         BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-        int[] pixels = pixels(image);
+        int[] pixels = Picture.pixels(image);
         for (int i = 0; i < pixels.length; i++)
             pixels[i] = (rgb[3 * i] & 255) << 16 | (rgb[3 * i + 1] & 255) << 8 | rgb[3 * i + 2] & 255;
         return image;
@@ -169,7 +158,7 @@ public final class Images {
 
     /** (3, H, W) uint8 on the CPU. */
     public static Tensor toByteTensor(BufferedImage image) {
-        int[] pixels = pixels(image);
+        int[] pixels = Picture.pixels(image);
         byte[] planes = new byte[3 * pixels.length];
         for (int c = 0; c < 3; c++)
             for (int i = 0; i < pixels.length; i++) planes[c * pixels.length + i] = (byte) (pixels[i] >> 16 - 8 * c);
@@ -181,7 +170,7 @@ public final class Images {
      * {@code Normalize(0.5, 0.5)}.
      */
     public static Tensor toTensor(BufferedImage image) {
-        int[] pixels = pixels(image);
+        int[] pixels = Picture.pixels(image);
         float[] planes = new float[3 * pixels.length];
         for (int c = 0; c < 3; c++)
             for (int i = 0; i < pixels.length; i++)
@@ -264,14 +253,14 @@ public final class Images {
         int across = Math.min(columns, images.size()), down = (images.size() + columns - 1) / columns;
         BufferedImage grid = new BufferedImage(
                 padding + across * (width + padding), padding + down * (height + padding), BufferedImage.TYPE_INT_RGB);
-        int[] to = pixels(grid);
+        int[] to = Picture.pixels(grid);
         Arrays.fill(to, PADDING_COLOR);
         for (int i = 0; i < images.size(); i++) {
             BufferedImage image = images.get(i);
             if (image.getWidth() != width || image.getHeight() != height)
                 throw new IllegalArgumentException("picture " + i + " is " + image.getWidth() + "x" + image.getHeight()
                         + ", the first is " + width + "x" + height);
-            int[] from = pixels(image);
+            int[] from = Picture.pixels(image);
             int x = padding + i % columns * (width + padding), y = padding + i / columns * (height + padding);
             for (int row = 0; row < height; row++)
                 System.arraycopy(from, row * width, to, (y + row) * grid.getWidth() + x, width);
@@ -284,7 +273,7 @@ public final class Images {
         if (factor < 1) throw new IllegalArgumentException("factor is " + factor + "; at least 1");
         int width = image.getWidth() * factor, height = image.getHeight() * factor;
         BufferedImage result = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-        int[] from = pixels(image), to = pixels(result);
+        int[] from = Picture.pixels(image), to = Picture.pixels(result);
         for (int y = 0; y < height; y++)
             for (int x = 0; x < width; x++) to[y * width + x] = from[y / factor * image.getWidth() + x / factor];
         return result;

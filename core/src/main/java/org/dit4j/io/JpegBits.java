@@ -6,6 +6,13 @@ import java.nio.ByteOrder;
 
 /** The bits between two markers of a JPEG. Past their end it reads zeros, and counts them. */
 final class JpegBits {
+    /** Place in the zigzag → place in rows. */
+    static final int[] ROWS = {
+        0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14,
+        21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60,
+        61, 54, 47, 55, 62, 63
+    };
+
     private static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.BIG_ENDIAN);
     private static final long LOW_BITS = 0x0101010101010101L, HIGH_BITS = 0x8080808080808080L;
 
@@ -28,6 +35,17 @@ final class JpegBits {
     /** Where the next marker is, or bytes that belong to nothing before it. */
     int position() {
         return at;
+    }
+
+    /** The next marker from {@code from} on: bytes before it that are none are passed over, as libjpeg does. */
+    static int nextMarker(String name, byte[] file, int from) throws FormatException {
+        int at = from;
+        while (at + 1 < file.length) {
+            int next = file[at + 1] & 255;
+            if ((file[at] & 255) == 0xff && next != 0 && next != 0xff) return at;
+            at++;
+        }
+        throw new FormatException(name, "the JPEG is cut short at byte " + file.length);
     }
 
     /** Forgets the bits that are left of the last byte, and goes on at {@code position}. */
@@ -128,7 +146,7 @@ final class JpegBits {
                 left -= number & 255;
                 k += number >> 8 & 255;
                 if (k > 63) throw beyond();
-                block[at + JpegScan.ROWS[k]] = (short) (number >> 16);
+                block[at + ROWS[k]] = (short) (number >> 16);
                 last = k;
                 continue;
             }
@@ -141,7 +159,7 @@ final class JpegBits {
                 continue;
             }
             if (k > 63) throw beyond();
-            block[at + JpegScan.ROWS[k]] = (short) signed(size);
+            block[at + ROWS[k]] = (short) signed(size);
             left = count;
             last = k;
         }

@@ -122,22 +122,11 @@ final class JpegFile {
         return rgb ? JpegColors.Space.RGB : JpegColors.Space.YCBCR;
     }
 
-    /** The next marker from {@code from} on: bytes before it that are none are passed over, as libjpeg does. */
-    static int nextMarker(String name, byte[] file, int from) throws FormatException {
-        int at = from;
-        while (at + 1 < file.length) {
-            int next = file[at + 1] & 255;
-            if ((file[at] & 255) == 0xff && next != 0 && next != 0xff) return at;
-            at++;
-        }
-        throw new FormatException(name, "the JPEG is cut short at byte " + file.length);
-    }
-
     /** Reads markers up to a scan's header, and returns where that is; −1 at the end; with {@code frameOnly}, up to the frame. */
     private int toScan(int from, boolean frameOnly) throws FormatException {
         int at = from;
         while (true) {
-            at = nextMarker(name, file, at);
+            at = JpegBits.nextMarker(name, file, at);
             int marker = file[at + 1] & 255;
             if (marker >= 0xd0 && marker <= 0xd7 || marker == 1) {
                 at += 2;
@@ -245,7 +234,7 @@ final class JpegFile {
             requireLength(index < 4 && end - at >= 1 + 64 * size, at);
             int[] quant = new int[64];
             for (int k = 0; k < 64; k++)
-                quant[JpegScan.ROWS[k]] = size == 1 ? file[at + 1 + k] & 255 : unsigned(at + 1 + 2 * k);
+                quant[JpegBits.ROWS[k]] = size == 1 ? file[at + 1 + k] & 255 : unsigned(at + 1 + 2 * k);
             quants[index] = quant;
             at += 1 + 64 * size;
         }

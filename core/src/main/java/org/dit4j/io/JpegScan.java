@@ -5,13 +5,6 @@ import java.util.List;
 
 /** Reads one scan of a JPEG, baseline or progressive. */
 final class JpegScan {
-    /** Place in the zigzag → place in rows. */
-    static final int[] ROWS = {
-        0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14,
-        21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60,
-        61, 54, 47, 55, 62, 63
-    };
-
     /** A component with its tables in this scan; a table is null where the scan does not need it. */
     record Part(JpegComponent component, JpegHuffman dc, JpegHuffman ac) {}
 
@@ -106,7 +99,7 @@ final class JpegScan {
         if (restartInterval == 0) return;
         if (untilRestart-- > 0) return;
         bits.requireInside();
-        int at = JpegFile.nextMarker(name, file, bits.position());
+        int at = JpegBits.nextMarker(name, file, bits.position());
         if ((file[at + 1] & 255) != 0xd0 + nextRestart)
             throw new FormatException(name, "the picture is damaged: the JPEG has no restart marker at byte " + at);
         nextRestart = nextRestart + 1 & 7;
@@ -155,7 +148,7 @@ final class JpegScan {
             if (size != 0) {
                 k += run;
                 if (k > 63) throw bits.beyond();
-                block[at + ROWS[k]] = (short) (bits.signed(size) << band.low());
+                block[at + JpegBits.ROWS[k]] = (short) (bits.signed(size) << band.low());
             } else if (run == 15) k += 15;
             else {
                 endOfBand = (1 << run) - 1 + bits.take(run);
@@ -176,17 +169,17 @@ final class JpegScan {
             }
             // the zeros of the run; what is not zero among them has its next bit here
             for (; k <= band.last(); k++) {
-                int place = at + ROWS[k];
+                int place = at + JpegBits.ROWS[k];
                 if (block[place] != 0) refine(block, place, one);
                 else if (--run < 0) break;
             }
             if (value != 0) {
                 if (k > 63) throw bits.beyond();
-                block[at + ROWS[k]] = (short) value;
+                block[at + JpegBits.ROWS[k]] = (short) value;
             }
         }
         if (endOfBand == 0) return;
-        for (; k <= band.last(); k++) if (block[at + ROWS[k]] != 0) refine(block, at + ROWS[k], one);
+        for (; k <= band.last(); k++) if (block[at + JpegBits.ROWS[k]] != 0) refine(block, at + JpegBits.ROWS[k], one);
         endOfBand--;
     }
 

@@ -24,13 +24,10 @@ public final class Npy {
 
     private Npy() {}
 
-    /** What an array is; {@code fortran} if its first index runs fastest. */
-    public record Header(ScalarType dtype, List<Long> shape, boolean fortran, boolean bigEndian) {}
-
     /** Reads what a file holds without its data. */
-    public static Header header(Path path) throws IOException {
+    public static NpyHeader header(Path path) throws IOException {
         try (InputStream in = RegularFile.stream(path)) {
-            return NpyHeader.read(path.toString(), in, Files.size(path));
+            return NpyDict.read(path.toString(), in, Files.size(path));
         }
     }
 
@@ -57,7 +54,7 @@ public final class Npy {
      * @throws IllegalArgumentException if NumPy has no such dtype (bfloat16, float8)
      */
     public static void write(Path path, Tensor tensor) throws IOException {
-        byte[] header = NpyHeader.encode(Dtypes.of(tensor), shape(tensor));
+        byte[] header = NpyDict.encode(Dtypes.of(tensor), shape(tensor));
         AtomicFile.write(path, channel -> {
             TensorBytes.writeFully(channel, ByteBuffer.wrap(header));
             TensorBytes.write(channel, tensor);

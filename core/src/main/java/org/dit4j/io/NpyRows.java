@@ -11,10 +11,10 @@ import org.dit4j.torch.TensorScope;
 public final class NpyRows implements AutoCloseable {
     private final String name;
     private final InputStream in;
-    private final Npy.Header header;
+    private final NpyHeader header;
     private long next;
 
-    private NpyRows(String name, InputStream in, Npy.Header header) {
+    private NpyRows(String name, InputStream in, NpyHeader header) {
         this.name = name;
         this.in = in;
         this.header = header;
@@ -23,7 +23,7 @@ public final class NpyRows implements AutoCloseable {
     /** Closes {@code in} if it is no array. */
     static NpyRows open(String name, InputStream in, long size) throws IOException {
         try {
-            return new NpyRows(name, in, NpyHeader.read(name, in, size));
+            return new NpyRows(name, in, NpyDict.read(name, in, size));
         } catch (IOException | RuntimeException e) {
             in.close();
             throw e;
@@ -31,7 +31,7 @@ public final class NpyRows implements AutoCloseable {
     }
 
     /** Dtype, whole shape and order. */
-    public Npy.Header header() {
+    public NpyHeader header() {
         return header;
     }
 

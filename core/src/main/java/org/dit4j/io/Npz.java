@@ -27,10 +27,10 @@ public final class Npz {
     private Npz() {}
 
     /** What an archive holds, by the arrays' names, without their data. */
-    public static Map<String, Npy.Header> headers(Path path) throws IOException {
+    public static Map<String, NpyHeader> headers(Path path) throws IOException {
         try (FileChannel channel = RegularFile.open(path)) {
             ZipDirectory directory = ZipDirectory.read(path.toString(), channel);
-            Map<String, Npy.Header> headers = new LinkedHashMap<>();
+            Map<String, NpyHeader> headers = new LinkedHashMap<>();
             for (String key : keys(directory))
                 try (NpyRows rows = rows(path, directory, key, () -> {})) {
                     headers.put(key, rows.header());
@@ -147,8 +147,8 @@ public final class Npz {
             ZipWriter zip, String key, ScalarType dtype, long[] shape, boolean packed, Npy.RowSource rows)
             throws IOException {
         List<Long> sizes = Arrays.stream(shape).boxed().toList();
-        byte[] header = NpyHeader.encode(dtype, sizes);
-        long expected = NpyHeader.bytes(key, new Npy.Header(dtype, sizes, false, false));
+        byte[] header = NpyDict.encode(dtype, sizes);
+        long expected = NpyDict.bytes(key, new NpyHeader(dtype, sizes, false, false));
         try (ZipWriter.EntryStream out = zip.entry(key + ENDING, packed)) {
             out.write(header);
             rows.writeTo(new Npy.RowSink(dtype, out));

@@ -67,7 +67,7 @@ final class Pickler {
             out.write('(');
             for (Object item : list) write(item, depth + 1);
             out.write('e');
-        } else if (value instanceof TorchFile.Tuple tuple) {
+        } else if (value instanceof TorchValues.Tuple tuple) {
             out.write('(');
             for (Object item : tuple.items()) write(item, depth + 1);
             out.write('t');

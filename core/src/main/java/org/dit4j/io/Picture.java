@@ -1,5 +1,8 @@
 package org.dit4j.io;
 
+import java.awt.image.BufferedImage;
+import java.awt.image.DataBufferInt;
+
 /** Decoded pixels: packed RGB, row by row, and EXIF's orientation. Not a record: it holds an array. */
 final class Picture {
     final int width, height;
@@ -12,6 +15,17 @@ final class Picture {
         this.height = height;
         this.rgb = rgb;
         this.orientation = orientation;
+    }
+
+    /** The packed RGB pixels, row by row: the picture's own array if it is TYPE_INT_RGB, else a copy. */
+    static int[] pixels(BufferedImage image) {
+        if (image.getType() == BufferedImage.TYPE_INT_RGB
+                && image.getRaster().getParent() == null
+                && image.getRaster().getDataBuffer() instanceof DataBufferInt data
+                && data.getSize() == image.getWidth() * image.getHeight()) return data.getData();
+        int[] argb = image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
+        for (int i = 0; i < argb.length; i++) argb[i] &= 0xffffff;
+        return argb;
     }
 
     /** Upright: turned and mirrored as the orientation says, as Pillow's {@code ImageOps.exif_transpose}. */

@@ -52,7 +52,7 @@ public final class PillowResize {
         if (width < 1 || height < 1)
             throw new IllegalArgumentException("size " + width + "x" + height + "; both sides are at least 1");
         int sourceWidth = image.getWidth(), sourceHeight = image.getHeight();
-        int[] pixels = Images.pixels(image);
+        int[] pixels = Picture.pixels(image);
         // Pillow reduces very tall pictures vertically first
         boolean verticalFirst = sourceHeight > (long) sourceWidth * 100 && height < sourceHeight;
         if (verticalFirst) pixels = vertical(pixels, sourceWidth, sourceHeight, height, filter);

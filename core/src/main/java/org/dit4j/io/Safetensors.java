@@ -16,7 +16,6 @@ import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Backend;
 
 /**
@@ -35,25 +34,14 @@ public final class Safetensors {
 
     private Safetensors() {}
 
-    /** A tensor of a file: its dtype, shape and place among the data, begin inclusive, end exclusive. */
-    public record Entry(ScalarType dtype, List<Long> shape, long begin, long end) {}
-
-    /**
-     * What a file holds, in the order of its data, which begins at byte {@code dataOffset}.
-     *
-     * @param unread the tensors that cannot be read here, with dtype and shape: {@code F4 [2, 8]}
-     */
-    public record Header(
-            Map<String, Entry> entries, Map<String, String> unread, Map<String, String> metadata, long dataOffset) {}
-
     /**
      * Reads what a file holds without its data.
      *
      * @throws FormatException if the file is not a whole and correct safetensors file
      */
-    public static Header header(Path path) throws IOException {
+    public static SafetensorsHeader header(Path path) throws IOException {
         try (FileChannel channel = RegularFile.open(path)) {
-            return SafetensorsHeader.read(path, channel);
+            return SafetensorsJson.read(path, channel);
         }
     }
 
@@ -67,7 +55,7 @@ public final class Safetensors {
     public static Map<String, Tensor> read(Path path) throws IOException {
         if (ShardIndex.is(path)) return read(ShardIndex.read(path));
         try (FileChannel channel = RegularFile.open(path)) {
-            Header header = SafetensorsHeader.read(path, channel);
+            SafetensorsHeader header = SafetensorsJson.read(path, channel);
             List<String> keys = new ArrayList<>(header.entries().keySet());
             keys.addAll(header.unread().keySet()); // asked for with the others, and named
             return read(path, channel, header, keys);
@@ -83,16 +71,16 @@ public final class Safetensors {
     public static Map<String, Tensor> read(Path path, Collection<String> keys) throws IOException {
         if (ShardIndex.is(path)) return read(ShardIndex.read(path).only(keys));
         try (FileChannel channel = RegularFile.open(path)) {
-            return read(path, channel, SafetensorsHeader.read(path, channel), keys);
+            return read(path, channel, SafetensorsJson.read(path, channel), keys);
         }
     }
 
-    private static Map<String, Tensor> read(Path path, FileChannel channel, Header header, Collection<String> keys)
-            throws IOException {
+    private static Map<String, Tensor> read(
+            Path path, FileChannel channel, SafetensorsHeader header, Collection<String> keys) throws IOException {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         try {
             for (String key : keys) {
-                Entry entry = header.entries().get(key);
+                SafetensorsHeader.Entry entry = header.entries().get(key);
                 if (header.unread().containsKey(key))
                     throw new FormatException(
                             path, key + " is of " + header.unread().get(key) + ", a dtype that is not read here");
@@ -141,7 +129,7 @@ public final class Safetensors {
      */
     public static void write(WritableByteChannel channel, Map<String, Tensor> tensors, Map<String, String> metadata)
             throws IOException {
-        byte[] header = SafetensorsHeader.encode(tensors, metadata);
+        byte[] header = SafetensorsJson.encode(tensors, metadata);
         ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
         TensorBytes.writeFully(channel, start.putLong(header.length).put(header).flip());
         for (Tensor tensor : tensors.values()) TensorBytes.write(channel, tensor);
@@ -239,7 +227,7 @@ public final class Safetensors {
 
     /** The bytes of the file that {@link #write(Path, Map, Map)} would write; the tensors are at its end, one after another. */
     public static long size(Map<String, Tensor> tensors, Map<String, String> metadata) throws IOException {
-        long size = 8 + SafetensorsHeader.encode(tensors, metadata).length;
+        long size = 8 + SafetensorsJson.encode(tensors, metadata).length;
         for (Tensor tensor : tensors.values()) size += tensor.nbytes();
         return size;
     }

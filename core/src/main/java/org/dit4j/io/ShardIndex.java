@@ -47,7 +47,7 @@ public record ShardIndex(Path path, Map<String, String> weightMap) {
         byte[] text = RegularFile.readSmall(path, MAX_BYTES, "an index");
         JsonNode map;
         try {
-            map = new ObjectMapper(SafetensorsHeader.JSON).readTree(text).path("weight_map");
+            map = new ObjectMapper(SafetensorsJson.JSON).readTree(text).path("weight_map");
         } catch (JacksonException e) {
             throw new FormatException(path, FileKind.of(text).orElse("not JSON") + ": " + e.getOriginalMessage(), e);
         } catch (CharConversionException e) { // what looks like UTF-32

@@ -17,6 +17,9 @@ import java.util.function.Predicate;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.io.TorchValues.Namespace;
+import org.dit4j.io.TorchValues.TorchDevice;
+import org.dit4j.io.TorchValues.Tuple;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 
@@ -46,17 +49,6 @@ public final class TorchFile {
     }
 
     private TorchFile() {}
-
-    /** A Python tuple. */
-    public record Tuple(List<Object> items) {
-        /** Keeps an unmodifiable view. */
-        public Tuple {
-            items = Collections.unmodifiableList(items);
-        }
-    }
-
-    /** An argparse.Namespace: the options of a training script, by name, in order. */
-    public record Namespace(Map<String, Object> fields) {}
 
     /**
      * An object of a class that is not known here, or a class or function itself, of which nothing was built or run: its name, and what the
@@ -100,9 +92,6 @@ public final class TorchFile {
             return text.length() <= SHOWN ? text.toString() : text.substring(0, SHOWN) + "…)";
         }
     }
-
-    /** A torch.device, for example {@code cuda:0}. */
-    public record TorchDevice(String name) {}
 
     /** A tensor that was not read. */
     public record TensorInfo(ScalarType dtype, List<Long> shape) {}

@@ -15,9 +15,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.io.TorchFile.Namespace;
-import org.dit4j.io.TorchFile.TorchDevice;
-import org.dit4j.io.TorchFile.Tuple;
+import org.dit4j.io.TorchValues.Namespace;
+import org.dit4j.io.TorchValues.TorchDevice;
+import org.dit4j.io.TorchValues.Tuple;
 
 /**
  * Reads the pickle programs that {@code torch.save} writes. No class is ever looked up and nothing of Python's is called: the few names

@@ -1,6 +1,8 @@
 package org.dit4j.jobs;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -11,6 +13,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentShard;
 import org.dit4j.data.LatentsHeader;
+import org.dit4j.io.Sha256;
 import org.dit4j.jobs.ItemReader.Item;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
@@ -23,6 +26,9 @@ final class EncodedShard {
     static {
         Backend.configure();
     }
+
+    /** What the metadata call {@link #digest} of the first picture. */
+    static final String FIRST_PICTURE = "firstPicture";
 
     private final Dataset pictures;
     private final LatentCodec codec;
@@ -41,8 +47,26 @@ final class EncodedShard {
         this.header = header;
         this.config = config;
         this.shard = shard;
-        for (String name : LatentEncoder.tensors(header))
+        for (String name : tensors(header))
             latents.put(name, LatentShard.latents(header, Math.toIntExact(shard.size())));
+    }
+
+    /** The tensors of a shard that hold latents, in the order in which they are written. */
+    static List<String> tensors(LatentsHeader header) {
+        return header.hasVariance()
+                ? List.of(
+                        LatentShard.MEAN,
+                        LatentShard.FLIPPED_MEAN,
+                        LatentShard.LOG_VARIANCE,
+                        LatentShard.FLIPPED_LOG_VARIANCE)
+                : List.of(LatentShard.MEAN, LatentShard.FLIPPED_MEAN);
+    }
+
+    /** Of a picture. */
+    static String digest(float[] pixels) {
+        ByteBuffer bytes = ByteBuffer.allocate(pixels.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asFloatBuffer().put(pixels);
+        return Sha256.hex(bytes.array());
     }
 
     /** The next batch is read while this one is encoded. */
@@ -115,7 +139,7 @@ final class EncodedShard {
                 LatentShard.ITEMS,
                 Tensors.of(items.stream().mapToLong(item -> item).toArray(), n));
         Map<String, String> description = new LinkedHashMap<>(job);
-        description.put(LatentEncoder.FIRST_PICTURE, firstPicture == null ? "" : LatentEncoder.digest(firstPicture));
+        description.put(FIRST_PICTURE, firstPicture == null ? "" : digest(firstPicture));
         LatentShard.write(shard.file(), header, description, broken, tensors);
     }
 }

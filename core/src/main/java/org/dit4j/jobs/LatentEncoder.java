@@ -37,8 +37,6 @@ public final class LatentEncoder implements ShardJob {
         Backend.configure();
     }
 
-    static final String FIRST_PICTURE = "firstPicture";
-
     /** How many pictures the projection of latents to colours is fitted to. */
     private static final int FITTED_PICTURES = 256;
 
@@ -136,24 +134,6 @@ public final class LatentEncoder implements ShardJob {
         return HexFormat.of().formatHex(digest.digest());
     }
 
-    /** The tensors of a shard that hold latents, in the order in which they are written. */
-    static List<String> tensors(LatentsHeader header) {
-        return header.hasVariance()
-                ? List.of(
-                        LatentShard.MEAN,
-                        LatentShard.FLIPPED_MEAN,
-                        LatentShard.LOG_VARIANCE,
-                        LatentShard.FLIPPED_LOG_VARIANCE)
-                : List.of(LatentShard.MEAN, LatentShard.FLIPPED_MEAN);
-    }
-
-    /** Of a picture. */
-    static String digest(float[] pixels) {
-        ByteBuffer bytes = ByteBuffer.allocate(pixels.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        bytes.asFloatBuffer().put(pixels);
-        return Sha256.hex(bytes.array());
-    }
-
     @Override
     public long numItems() {
         return pictures.size();
@@ -177,7 +157,7 @@ public final class LatentEncoder implements ShardJob {
     @Override
     public long maxBytes(Shard shard) {
         long itemBytes = (long) Float.BYTES * header.channels() * header.height() * header.width();
-        return shard.size() * (tensors(header).size() * itemBytes + 2 * Long.BYTES) + SPARE_BYTES;
+        return shard.size() * (EncodedShard.tensors(header).size() * itemBytes + 2 * Long.BYTES) + SPARE_BYTES;
     }
 
     /** What the bytes of a shard depend on, beside the header and the pictures. */
@@ -210,7 +190,9 @@ public final class LatentEncoder implements ShardJob {
             if (found.size() > 0) {
                 long first = found.numbers(LatentShard.ITEMS)[0];
                 shard.requireSame(
-                        "first picture", digest(pixels(first)), found.job().get(FIRST_PICTURE));
+                        "first picture",
+                        EncodedShard.digest(pixels(first)),
+                        found.job().get(EncodedShard.FIRST_PICTURE));
             }
             return OptionalLong.of(found.broken().size());
         }

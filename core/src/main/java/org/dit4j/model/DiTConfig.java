@@ -39,8 +39,8 @@ public record DiTConfig(
         boolean learnSigma,
         DiTBlock.Kind block) {
 
-    /** Width of the sine-cosine embedding of a timestep. */
-    static final int FREQUENCIES = 256;
+    /** How many times the size of the tokens in float32 a block takes for a moment. */
+    private static final int TOKENS_HELD = 16;
 
     private record Size(int hiddenSize, int depth, int numHeads) {}
 
@@ -315,11 +315,19 @@ public record DiTConfig(
         return hasNullLabel() ? numClasses + 1 : numClasses;
     }
 
+    /** About the memory that a prediction of so many rows takes for a moment beside the weights, in bytes; measured. */
+    public long predictionBytes(long rows) {
+        return rows * tokens() * hiddenSize * Float.BYTES * TOKENS_HELD;
+    }
+
     /** Number of parameters, the fixed position table included, as a checkpoint counts them. */
     public long parameters() {
         long d = hiddenSize, patch = (long) patchSize * patchSize, hidden = mlpHidden();
-        long embedders =
-                tokens() * d + (inChannels * patch + 1) * d + (FREQUENCIES + 1) * d + (d + 1) * d + labelRows() * d;
+        long embedders = tokens() * d
+                + (inChannels * patch + 1) * d
+                + (TimestepEmbedder.FREQUENCIES + 1) * d
+                + (d + 1) * d
+                + labelRows() * d;
         long blockParameters = 4 * d * (d + 1)
                 + (d + 1) * hidden
                 + (hidden + 1) * d
@@ -344,7 +352,7 @@ public record DiTConfig(
                 + 2 * length * d;
         if (block == DiTBlock.Kind.CROSS_ATTENTION)
             blockMacs += 2 * t * d * d + 2 * conditions * d * d + 2 * conditions * t * d + t * d;
-        double embedders = FREQUENCIES * d + d * d + t * d * patch * inChannels;
+        double embedders = TimestepEmbedder.FREQUENCIES * d + d * d + t * d * patch * inChannels;
         double last = t * d * patch * outChannels() + t * d + (block.modulations() > 0 ? 2 * d * d : 0);
         return (depth * blockMacs + embedders + last) / 1e9;
     }

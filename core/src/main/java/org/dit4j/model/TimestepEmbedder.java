@@ -16,6 +16,9 @@ import org.dit4j.torch.Tensors;
 
 /** A timestep as sines and cosines of geometric frequencies, then two linear layers with SiLU between them. */
 public final class TimestepEmbedder extends Module {
+    /** Width of the sine-cosine embedding of a timestep. */
+    static final int FREQUENCIES = 256;
+
     private final LinearImpl first;
     private final LinearImpl second;
     private final Profile profile;
@@ -23,7 +26,7 @@ public final class TimestepEmbedder extends Module {
     TimestepEmbedder(int hiddenSize, Profile profile) {
         this.profile = profile;
         ModuleArray<LinearImpl> mlp = new ModuleArray<>(this, "mlp");
-        first = mlp.put("0", Layers.linear(DiTConfig.FREQUENCIES, hiddenSize));
+        first = mlp.put("0", Layers.linear(FREQUENCIES, hiddenSize));
         second = mlp.put("2", Layers.linear(hiddenSize, hiddenSize));
     }
 
@@ -38,7 +41,7 @@ public final class TimestepEmbedder extends Module {
     /** (N) timesteps, fractional ones too → (N, D). */
     public Tensor forward(Tensor t) {
         return second.forward(torch.silu(first.forward(
-                sinusoids(t, DiTConfig.FREQUENCIES, profile).to(first.weight().scalar_type()))));
+                sinusoids(t, FREQUENCIES, profile).to(first.weight().scalar_type()))));
     }
 
     /**

@@ -8,9 +8,6 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.dit4j.diffusion.DiffusionConfig;
-import org.dit4j.model.DiTConfig;
-import org.dit4j.torch.Precision;
-import org.dit4j.train.TrainConfig;
 
 /** Reads what version 0.1.0 recorded of a run: records as Java prints them, and the data as one line with the path as it was typed. */
 final class FirstVersion {
@@ -21,11 +18,8 @@ final class FirstVersion {
 
     private FirstVersion() {}
 
-    /** The same in the names of today; without a fingerprint of the data. */
-    static Map<String, String> translated(Map<String, String> first) {
-        // what was not written then has its default
-        Map<String, String> values =
-                RunIdentity.learned(TrainConfig.published(DiTConfig.of("DiT-S/8")), Precision.FP32);
+    /** Puts what was learned into {@code values} under the names of today. */
+    static void translate(Map<String, String> first, Map<String, String> values) {
         components("model.", first, "model", values);
         components("learningRate.", first, "learningRate", values);
         components("ema.", first, "ema", values);
@@ -37,11 +31,6 @@ final class FirstVersion {
         for (String name : new String[] {"seed", "globalBatchSize", "weightDecay", "clipNorm", "flip"})
             values.put(name, given(first, name));
         values.put("precision", given(first, "bf16").equals("true") ? "autocast" : "fp32");
-        values.put(RunIdentity.DESCRIPTION, given(first, "data"));
-        first.forEach((name, value) -> {
-            if (name.startsWith(Origin.KEY)) values.put(name, value);
-        });
-        return values;
     }
 
     private static void components(String prefix, Map<String, String> first, String key, Map<String, String> into) {
@@ -49,7 +38,8 @@ final class FirstVersion {
         while (matcher.find()) into.put(prefix + matcher.group(1), matcher.group(2));
     }
 
-    private static String given(Map<String, String> first, String key) {
+    /** What must have been written. */
+    static String given(Map<String, String> first, String key) {
         String value = first.get(key);
         if (value == null) throw new IllegalArgumentException("it does not say the " + key + " of the run");
         return value;

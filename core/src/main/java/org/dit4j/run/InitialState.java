@@ -13,14 +13,14 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.Checkpoints;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OfficialTraining;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.checkpoint.Surgery;
 import org.dit4j.data.Dataset;
 import org.dit4j.io.FormatException;
-import org.dit4j.io.TorchFile;
+import org.dit4j.io.TorchValues;
 import org.dit4j.kernels.AdamW;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
@@ -75,7 +75,7 @@ public final class InitialState {
         AdamW published = AdamW.withDecay(config.weightDecay());
         note(notes, "learning rate", config.learningRate().rate(), optimizer.get("lr"));
         note(notes, "weight decay", config.weightDecay(), optimizer.get("weight_decay"));
-        if (optimizer.get("betas") instanceof TorchFile.Tuple betas)
+        if (optimizer.get("betas") instanceof TorchValues.Tuple betas)
             note(notes, "AdamW's betas", List.of(published.beta1(), published.beta2()), betas.items());
         note(notes, "AdamW's eps", published.eps(), optimizer.get("eps"));
         note(notes, "global batch size", config.globalBatchSize(), args.get("global_batch_size"));
@@ -91,7 +91,7 @@ public final class InitialState {
         if (there != null && !equal) notes.add(what + " is " + here + " here, " + there + " in the file");
     }
 
-    private static void noteDiffusion(List<String> notes, TrainConfig config, Description given) {
+    private static void noteDiffusion(List<String> notes, TrainConfig config, DiTDescription given) {
         note(notes, "diffusion", config.diffusion().text(), given.diffusion().text());
     }
 
@@ -131,7 +131,7 @@ public final class InitialState {
         DiTConfig wanted = config.model();
         DiTWeights weights = Checkpoints.open(
                 path, OpenOptions.DEFAULT.withNumHeads(wanted.numHeads()).withProfile(Profile.OFFICIAL));
-        Description given = weights.description();
+        DiTDescription given = weights.description();
         Surgery.requireFitting(given.model(), wanted);
         List<String> notes = new ArrayList<>();
         notes.add("begins with the weights of " + path + (given.weights().isEmpty() ? "" : ", " + given.weights()));

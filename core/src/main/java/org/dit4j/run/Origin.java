@@ -26,9 +26,6 @@ public record Origin(Kind kind, Optional<Path> path) {
     /** Random weights, as published. */
     public static final Origin FRESH = new Origin(Kind.FRESH, Optional.empty());
 
-    /** The key of a run's identity that says what it began with; absent where that was fresh weights. */
-    static final String KEY = "origin";
-
     /** The key of the files' sizes and times, by which they are known to be the same without being read. */
     private static final String STAMP = "originFiles";
 
@@ -64,7 +61,7 @@ public record Origin(Kind kind, Optional<Path> path) {
 
     /** What a run began with, as its identity records it. */
     public static Origin of(RunIdentity run) {
-        String text = run.values().get(KEY);
+        String text = run.values().get(RunIdentity.ORIGIN);
         if (text == null) return FRESH;
         for (Kind kind : Kind.values())
             if (text.startsWith(kind + " "))
@@ -74,18 +71,18 @@ public record Origin(Kind kind, Optional<Path> path) {
     }
 
     /**
-     * What a run's identity says of it; nothing for fresh weights. Reads the files, to take their SHA-256.
+     * What {@linkplain RunIdentity#begunWith a run's identity} says of it, by key; nothing for fresh weights. Reads the files, to take their SHA-256.
      *
      * @throws NoSuchFileException if there is no such file
      */
-    Map<String, String> identity() throws IOException {
+    public Map<String, String> identity() throws IOException {
         if (kind == Kind.FRESH) return Map.of();
         Map<String, String> values = new LinkedHashMap<>();
         values.put(DIGEST, digest());
         values.put(STAMP, stamp());
         // the same from wherever the command is given; what is no path is a name on the hub
         boolean isPath = Files.exists(path.orElseThrow());
-        values.put(KEY, kind + " " + (isPath ? absolute() : path.orElseThrow()));
+        values.put(RunIdentity.ORIGIN, kind + " " + (isPath ? absolute() : path.orElseThrow()));
         return values;
     }
 
@@ -111,7 +108,7 @@ public record Origin(Kind kind, Optional<Path> path) {
 
     /** Whether a run began with what has this name, whatever it holds by now. */
     boolean hasNameOf(RunIdentity run) {
-        String recorded = run.values().get(KEY);
+        String recorded = run.values().get(RunIdentity.ORIGIN);
         if (kind == Kind.FRESH) return recorded == null;
         return List.of(kind + " " + path.orElseThrow(), kind + " " + absolute()).contains(String.valueOf(recorded));
     }

@@ -19,6 +19,7 @@ import java.util.TreeSet;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Fingerprint;
 import org.dit4j.io.Sha256;
+import org.dit4j.model.DiTConfig;
 import org.dit4j.torch.Precision;
 import org.dit4j.train.TrainConfig;
 
@@ -34,6 +35,8 @@ public record RunIdentity(Map<String, String> values) {
     static final String DATA = "data";
     /** The key of the data in words, which have no part in what a run is. */
     static final String DESCRIPTION = "dataDescription";
+    /** The key of what the run began with, and the beginning of all keys that have to do with it; absent where that was fresh weights. */
+    static final String ORIGIN = "origin";
 
     private static final String DIGEST = "digest", IN_STATE = "identity", VERSION = "version", CURRENT = "2";
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -59,7 +62,7 @@ public record RunIdentity(Map<String, String> values) {
     public static RunIdentity of(TrainConfig config, Precision precision, Dataset data, Optional<Fingerprint> recorded)
             throws IOException {
         Map<String, String> values = learned(config, precision);
-        values.put(DATA, Fingerprint.of(data, recorded).digest());
+        values.put(DATA, data.fingerprint(recorded).digest());
         values.put(DESCRIPTION, data.describe());
         return new RunIdentity(values);
     }
@@ -117,19 +120,15 @@ public record RunIdentity(Map<String, String> values) {
         return !values.containsKey(DATA);
     }
 
-    /**
-     * Of a run that does not begin with fresh weights: also what it begins with, by name and SHA-256.
-     *
-     * @throws java.nio.file.NoSuchFileException if there is no such file
-     */
-    public RunIdentity begunWith(Origin origin) throws IOException {
-        return with(origin.identity());
+    /** Of a run that does not begin with fresh weights: also what it begins with, as {@link Origin#identity} says it. */
+    public RunIdentity begunWith(Map<String, String> origin) {
+        return with(origin);
     }
 
     /** As if the run had begun with what another one began with. */
     RunIdentity withOriginOf(RunIdentity other) {
         Map<String, String> recorded = new TreeMap<>(other.values);
-        recorded.keySet().removeIf(name -> !name.startsWith(Origin.KEY));
+        recorded.keySet().removeIf(name -> !name.startsWith(ORIGIN));
         return with(recorded);
     }
 
@@ -142,7 +141,7 @@ public record RunIdentity(Map<String, String> values) {
 
     private RunIdentity with(Map<String, String> more) {
         Map<String, String> all = new TreeMap<>(values);
-        all.keySet().removeIf(name -> name.startsWith(Origin.KEY));
+        all.keySet().removeIf(name -> name.startsWith(ORIGIN));
         all.putAll(more);
         return new RunIdentity(all);
     }
@@ -225,11 +224,20 @@ public record RunIdentity(Map<String, String> values) {
     /** What was recorded, in the names of this version; what older ones did not write has its default. */
     private static RunIdentity recorded(Map<String, String> values) {
         String version = values.getOrDefault(VERSION, FirstVersion.NUMBER);
-        if (version.equals(FirstVersion.NUMBER)) return new RunIdentity(FirstVersion.translated(values));
+        if (version.equals(FirstVersion.NUMBER)) return ofFirstVersion(values);
         if (!version.equals(CURRENT))
             throw new NewerVersionException("is of version " + version + ", and this dit4j reads up to version "
                     + CURRENT + "; go on with the dit4j that began the run, or a newer one");
         return new RunIdentity(values);
+    }
+
+    /** The same in the names of today; without a fingerprint of the data. */
+    private static RunIdentity ofFirstVersion(Map<String, String> first) {
+        // what was not written then has its default
+        Map<String, String> values = learned(TrainConfig.published(DiTConfig.of("DiT-S/8")), Precision.FP32);
+        FirstVersion.translate(first, values);
+        values.put(DESCRIPTION, FirstVersion.given(first, "data"));
+        return new RunIdentity(values).withOriginOf(new RunIdentity(first));
     }
 
     /** What {@link #ofState} reads. */

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.checkpoint.Content;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.Fingerprint;
 import org.dit4j.io.AtomicFile;
@@ -88,7 +88,7 @@ final class RunOpening {
     private OpenedRun open() throws IOException {
         TrainConfig config = plan.config();
         RunIdentity former = folder.identity();
-        Fingerprint fingerprint = Fingerprint.of(dataset, folder.fingerprint());
+        Fingerprint fingerprint = dataset.fingerprint(folder.fingerprint());
         RunIdentity identity = RunIdentity.of(config, plan.execution().precision(), dataset, Optional.of(fingerprint))
                 .withOriginOf(former);
         if (!identity.isOfModel(former))
@@ -173,9 +173,9 @@ final class RunOpening {
     }
 
     /** What the run's checkpoints say of the network. */
-    private Description description() {
+    private DiTDescription description() {
         TrainConfig config = plan.config();
-        return new Description(
+        return new DiTDescription(
                         config.model(),
                         config.model().numClasses() == 0 ? List.of() : dataset.classNames(),
                         config.diffusion(),

@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.Device;
@@ -98,7 +99,7 @@ public final class Backend {
                             + " (linux-x86_64, linux-x86_64-gpu, macosx-arm64, macosx-x86_64, windows-x86_64, windows-x86_64-gpu)",
                     e);
         }
-        loaded = true; // before tuning, which opens a scope itself
+        loaded = true;
         tuneThreads();
         // LibTorch lets convolutions drop to ten bits of mantissa (TF32) on CUDA unless told not to, but not products
         torch.globalContext().setAllowTF32CuDNN(false);
@@ -141,7 +142,7 @@ public final class Backend {
 
     /** Relative error of one size × size product against float64; float32 gives some 4e-7, bf16 some 2e-3. */
     private static double productError(int size) {
-        try (TensorScope scope = new TensorScope();
+        try (PointerScope scope = new PointerScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             Tensor a = torch.randn(new long[] {size, size}, new GeneratorOptional(torch.make_generator_cpu(0)));
             Tensor exact = torch.matmul(a.to(ScalarType.Double), a.to(ScalarType.Double));
@@ -216,7 +217,8 @@ public final class Backend {
         if (chosen.startsWith("cuda")) requireCuda(name, chosen);
         load();
         synchronized (DEVICES) {
-            return DEVICES.computeIfAbsent(chosen, key -> TensorScope.detached(new Device(key)));
+            // retained: no scope that is open closes it
+            return DEVICES.computeIfAbsent(chosen, key -> new Device(key).retainReference());
         }
     }
 

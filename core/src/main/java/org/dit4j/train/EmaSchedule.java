@@ -9,10 +9,30 @@ package org.dit4j.train;
  *     images trained so far, so that a short run forgets its initial network (Karras et al. 2022, appendix F, use 0.05)
  */
 public record EmaSchedule(double decay, double rampRatio) {
+    /** An average that has more of its untrained beginning draws noise. */
+    private static final double MOST_UNTRAINED = 0.05;
+
     public EmaSchedule {
         if (!(decay >= 0 && decay < 1)) throw new IllegalArgumentException("EMA decay " + decay + " is outside [0, 1)");
         if (!(rampRatio >= 0))
             throw new IllegalArgumentException("EMA ramp ratio " + rampRatio + " is negative; 0 is no ramp");
+    }
+
+    /** The share of the average that is still the untrained weights after so many steps. */
+    public double untrained(long steps, int batchSize) {
+        if (rampRatio == 0) return Math.pow(decay, steps);
+        double share = 1;
+        for (long step = 1; step <= steps && share > 0; step++) share *= at(step * batchSize, batchSize);
+        return share;
+    }
+
+    /** From which step on the average is worth looking at: at most {@value #MOST_UNTRAINED} of it is untrained. */
+    public long matureAfter(int batchSize) {
+        if (rampRatio == 0) return decay == 0 ? 0 : (long) Math.ceil(Math.log(MOST_UNTRAINED) / Math.log(decay));
+        double share = 1;
+        long step = 0;
+        while (share > MOST_UNTRAINED) share *= at(++step * batchSize, batchSize);
+        return step;
     }
 
     /** The decay of a step of {@code batchSize} images after which {@code trainedImages} have been seen. */

@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.checkpoint.CheckpointPart;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.Retention;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
@@ -30,7 +30,7 @@ public final class Snapshot implements AutoCloseable {
     private static final String FIRST = "exp_avg.", SECOND = "exp_avg_sq.", STEP = "step";
 
     private final TrainState live;
-    private final Description description;
+    private final DiTDescription description;
     /** What is not trained, and so in no flat buffer; the average's differs where both came from a file that averaged it too. */
     private final Map<String, Tensor> fixed, averagedFixed;
 
@@ -40,7 +40,7 @@ public final class Snapshot implements AutoCloseable {
     private long steps;
 
     /** @param description of the network, as its checkpoints carry it but for how the weights came about */
-    public Snapshot(TrainState live, Description description) {
+    public Snapshot(TrainState live, DiTDescription description) {
         this.live = live;
         this.description = description;
         values = copyOf(live.parameters().values());

@@ -45,7 +45,7 @@ public interface LatentCodec extends AutoCloseable {
      * weights of one were rounded and {@link #encoderDigest} differs.
      */
     default List<Double> probe() {
-        return LatentProbe.of(this);
+        return LatentProbe.of(this::encode, downsampling());
     }
 
     /** Moves the weights, and computes in this type: float32, or bfloat16. */

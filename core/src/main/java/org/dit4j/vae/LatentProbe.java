@@ -2,6 +2,7 @@ package org.dit4j.vae;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
@@ -28,10 +29,10 @@ final class LatentProbe {
 
     private LatentProbe() {}
 
-    /** Of a codec, on its device and in its dtype: numbers among the mean of its raw latents, in a fixed order. */
-    static List<Double> of(LatentCodec codec) {
+    /** Of an encoder, on its device and in its dtype: numbers among the mean of its raw latents, in a fixed order. */
+    static List<Double> of(Function<Tensor, LatentDistribution> encoder, int downsampling) {
         try (TensorScope scope = new TensorScope()) {
-            Tensor mean = codec.encode(picture(SIDE * codec.downsampling())).mean();
+            Tensor mean = encoder.apply(picture(SIDE * downsampling)).mean();
             float[] numbers =
                     Tensors.toFloats(Tensors.to(mean, Backend.device("cpu")).contiguous());
             List<Double> probe = new ArrayList<>();

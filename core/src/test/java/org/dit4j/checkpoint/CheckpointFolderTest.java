@@ -253,7 +253,7 @@ class CheckpointFolderTest {
         assertEquals(List.of(), CheckpointFolder.verify(checkpoint));
         Path file = checkpoint.resolve(CheckpointFolder.MODEL);
         byte[] bytes = Files.readAllBytes(file);
-        bytes[2 * Digests.BLOCK + 5] ^= 1;
+        bytes[2 * Manifest.BLOCK + 5] ^= 1;
         Files.write(file, bytes);
         assertEquals(
                 List.of(file + ": block 2 (from byte 2097152 on) is damaged", file + ": tensor large is damaged"),
@@ -301,7 +301,7 @@ class CheckpointFolderTest {
         Manifest.StoredFile state = files.remove(3);
         List<Manifest.StoredFile> wrong = List.of(
                 new Manifest.StoredFile("../state.json", state.bytes(), state.blocks(), state.tensors()),
-                new Manifest.StoredFile("state.json", state.bytes() + Digests.BLOCK, state.blocks(), state.tensors()),
+                new Manifest.StoredFile("state.json", state.bytes() + Manifest.BLOCK, state.blocks(), state.tensors()),
                 new Manifest.StoredFile(
                         "state.json", state.bytes(), state.blocks(), Map.of("x", new Manifest.StoredTensor(9, 3, ""))),
                 new Manifest.StoredFile("other.json", state.bytes(), state.blocks(), state.tensors()));

@@ -230,7 +230,7 @@ class CheckpointsTest {
     void whatTheScriptSaysOfItsModelIsObeyed() throws IOException {
         // the label table has four rows
         Map<String, Object> all = Map.of("num_classes", 4L, "num_heads", 4L, "noise_schedule", "squaredcos_cap_v2");
-        DiTCheckpoint.Description obeyed = open(withFlags("args", all)).description();
+        DiTDescription obeyed = open(withFlags("args", all)).description();
         assertEquals(4, obeyed.model().numClasses());
         assertTrue(!obeyed.model().hasNullLabel());
         assertEquals(

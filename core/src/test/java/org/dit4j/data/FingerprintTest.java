@@ -310,8 +310,8 @@ class FingerprintTest {
         try (Dataset data = Datasets.open(path, STANDARD)) {
             // a digest that no content has: it was not read
             recorded = new Fingerprint("0".repeat(64), data.stamp());
-            assertSame(recorded, Fingerprint.of(data, Optional.of(recorded)));
-            assertEquals(data.fingerprint(), Fingerprint.of(data, Optional.empty()));
+            assertSame(recorded, data.fingerprint(Optional.of(recorded)));
+            assertEquals(data.fingerprint(), data.fingerprint(Optional.empty()));
         }
         Path picture = path.resolve("cat/0.png");
         FileTime time = Files.getLastModifiedTime(picture);
@@ -319,7 +319,7 @@ class FingerprintTest {
         Files.setLastModifiedTime(picture, time);
         try (Dataset data = Datasets.open(path, STANDARD)) {
             boolean told = picture.getFileSystem().supportedFileAttributeViews().contains("unix");
-            Fingerprint now = Fingerprint.of(data, Optional.of(recorded));
+            Fingerprint now = data.fingerprint(Optional.of(recorded));
             if (told) assertEquals(data.fingerprint(), now, "replaced, with its time set back");
         }
         assertThrows(IllegalArgumentException.class, () -> new Fingerprint("x", "y"));

@@ -69,7 +69,7 @@ class ImagesTest {
     void greyBecomesEqualChannelsWithoutGamma() throws IOException {
         BufferedImage grey = new BufferedImage(256, 1, BufferedImage.TYPE_BYTE_GRAY);
         for (int x = 0; x < 256; x++) grey.getRaster().setSample(x, 0, 0, x);
-        int[] pixels = Images.pixels(read(encode(grey, "png")));
+        int[] pixels = Picture.pixels(read(encode(grey, "png")));
         for (int x = 0; x < 256; x++) assertEquals(x * 0x010101, pixels[x]);
     }
 
@@ -77,7 +77,7 @@ class ImagesTest {
     void alphaIsDroppedNotBlended() throws IOException {
         BufferedImage image = new BufferedImage(1, 1, BufferedImage.TYPE_INT_ARGB);
         image.setRGB(0, 0, 0x01c86432);
-        assertEquals(0xc86432, Images.pixels(read(encode(image, "png")))[0]);
+        assertEquals(0xc86432, Picture.pixels(read(encode(image, "png")))[0]);
     }
 
     @ParameterizedTest
@@ -92,7 +92,7 @@ class ImagesTest {
         IndexColorModel colors = new IndexColorModel(bits, size, red, green, blue);
         WritableRaster raster = colors.createCompatibleWritableRaster(size, 1);
         for (int x = 0; x < size; x++) raster.setSample(x, 0, 0, x);
-        int[] pixels = Images.pixels(read(encode(new BufferedImage(colors, raster, false, null), "png")));
+        int[] pixels = Picture.pixels(read(encode(new BufferedImage(colors, raster, false, null), "png")));
         for (int x = 0; x < size; x++)
             assertEquals((red[x] & 255) << 16 | (green[x] & 255) << 8 | blue[x] & 255, pixels[x]);
     }
@@ -131,7 +131,7 @@ class ImagesTest {
 
     @Test
     void aJpegWithoutAnyColourMarkerIsYCbCr() throws IOException {
-        for (int pixel : Images.pixels(read(Base64.getDecoder().decode(UNMARKED_RED)))) assertEquals(0xfe0000, pixel);
+        for (int pixel : Picture.pixels(read(Base64.getDecoder().decode(UNMARKED_RED)))) assertEquals(0xfe0000, pixel);
     }
 
     @Test
@@ -218,7 +218,7 @@ class ImagesTest {
             Tensor batch = Tensors.of(new float[] {low, high, -3, 3}, 1, 1, 1, 4);
             assertArrayEquals(
                     new int[] {0x646464, 0x656565, 0, 0xffffff},
-                    Images.pixels(Images.fromTensor(batch).get(0)));
+                    Picture.pixels(Images.fromTensor(batch).get(0)));
         }
     }
 

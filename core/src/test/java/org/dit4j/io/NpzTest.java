@@ -82,7 +82,7 @@ class NpzTest {
         }
     }
 
-    private static Map<String, Npy.Header> headers(Path path) {
+    private static Map<String, NpyHeader> headers(Path path) {
         try {
             return Npz.headers(path);
         } catch (IOException e) {
@@ -100,7 +100,7 @@ class NpzTest {
             Path path = folder.resolve("a.npy");
             Npy.write(path, Tensors.of(new double[] {1, 2, 3}, 3));
             assertArrayEquals(new double[] {1, 2, 3}, Tensors.toDoubles(Npy.read(path)));
-            assertEquals(new Npy.Header(ScalarType.Double, List.of(3L), false, false), Npy.header(path));
+            assertEquals(new NpyHeader(ScalarType.Double, List.of(3L), false, false), Npy.header(path));
             assertEquals(128 + 24, Files.size(path)); // NumPy's own size for this array
             assertThrows(
                     IllegalArgumentException.class,

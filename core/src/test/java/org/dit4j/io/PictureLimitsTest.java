@@ -164,13 +164,13 @@ class PictureLimitsTest {
             ByteBuffer file = ByteBuffer.allocate(png.length + 12 + exif.length).put(png, 0, 33);
             file.putInt(exif.length).put(chunk).putInt((int) crc.getValue()).put(png, 33, png.length - 33);
             BufferedImage stored = Images.read(new ByteArrayInputStream(file.array()), "x");
-            assertArrayEquals(upright[0], Images.pixels(stored));
+            assertArrayEquals(upright[0], Picture.pixels(stored));
             BufferedImage turned = Images.read(
                     new ByteArrayInputStream(file.array()),
                     "x",
                     PictureReading.standard().withExifRotate(true));
             assertEquals(orientation < 5 ? 3 : 2, turned.getWidth());
-            assertArrayEquals(upright[orientation - 1], Images.pixels(turned), "orientation " + orientation);
+            assertArrayEquals(upright[orientation - 1], Picture.pixels(turned), "orientation " + orientation);
         }
     }
 }

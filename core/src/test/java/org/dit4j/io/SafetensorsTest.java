@@ -212,7 +212,7 @@ class SafetensorsTest {
                     json.get("weight_map").toString());
             Map<String, Tensor> read = Safetensors.read(index);
             tensors.forEach((name, tensor) -> assertTrue(tensor.equal(read.get(name)), name));
-            Safetensors.Header first = Safetensors.header(folder.resolve("m-00001-of-00003.safetensors"));
+            SafetensorsHeader first = Safetensors.header(folder.resolve("m-00001-of-00003.safetensors"));
             assertEquals(Map.of("k", "v"), first.metadata());
             Path one = folder.resolve("one.safetensors");
             assertEquals(one, Safetensors.writeShards(one, tensors, Map.of(), 72));
@@ -293,7 +293,7 @@ class SafetensorsTest {
                     "{'a':{'dtype':'" + dtype + "','shape':[4],'data_offsets':[0," + bytes + "]},"
                             + "'b':{'dtype':'U8','shape':[1],'data_offsets':[" + bytes + "," + (bytes + 1) + "]}}",
                     bytes + 1);
-            Safetensors.Header header = Safetensors.header(path);
+            SafetensorsHeader header = Safetensors.header(path);
             assertEquals(Map.of("a", dtype + " [4]"), header.unread());
             assertEquals(List.of("b"), List.copyOf(header.entries().keySet()));
             try (TensorScope scope = new TensorScope()) {

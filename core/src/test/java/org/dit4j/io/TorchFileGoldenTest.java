@@ -103,7 +103,7 @@ class TorchFileGoldenTest {
             bare.forEach(
                     (key, tensor) -> assertArrayEquals(((Tensor) tensor).shape(), ((Tensor) model.get(key)).shape()));
             assertInstanceOf(Map.class, ((Map<?, ?>) train.get("opt")).get("state"));
-            assertInstanceOf(TorchFile.Namespace.class, train.get("args"));
+            assertInstanceOf(TorchValues.Namespace.class, train.get("args"));
             Golden.ran();
         }
     }

@@ -27,6 +27,7 @@ import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
+import org.dit4j.io.SafetensorsHeader;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.Precision;
@@ -376,7 +377,7 @@ class LatentEncoderTest {
         try (LatentCodec taesd = new TinyAutoencoderConfig(4).network()) {
             encode(pictures(3), taesd, folder, CONFIG, Progress.NONE);
         }
-        Safetensors.Header shard = Safetensors.header(folder.resolve("latents-00000.safetensors"));
+        SafetensorsHeader shard = Safetensors.header(folder.resolve("latents-00000.safetensors"));
         assertEquals(
                 Set.of("mean", "flipped_mean", "labels", "items"),
                 shard.entries().keySet());

@@ -17,7 +17,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.OfficialCheckpoint;
 import org.dit4j.checkpoint.OfficialTraining;
 import org.dit4j.checkpoint.Retention;
@@ -130,7 +130,7 @@ class InitialStateGoldenTest {
             Path checkpoint;
             try (Trainer trainer = begin(config, data, InitialState.ofPublished(file, config));
                     Snapshot snapshot = new Snapshot(
-                            trainer.state(), new Description(config.model(), List.of(), config.diffusion(), ""))) {
+                            trainer.state(), new DiTDescription(config.model(), List.of(), config.diffusion(), ""))) {
                 snapshot.take(Map.of());
                 checkpoint = snapshot.save(folder, new Retention(1, 0));
             }

@@ -19,7 +19,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.DiTCheckpoint;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.checkpoint.Surgery;
@@ -99,7 +99,7 @@ class OriginTest {
         String note =
                 "the data are latents of another autoencoder, or scaled otherwise, than those that the weights know";
         DiTWeights known = Checkpoints.open(weights, OpenOptions.DEFAULT);
-        Description of = known.description()
+        DiTDescription of = known.description()
                 .withLatents(Optional.of(new LatentSpace("a".repeat(64), new LatentScaling(0.5, 0))), Optional.empty());
         try (TensorScope scope = new TensorScope()) {
             Safetensors.write(weights, known.read(), of.metadata());

@@ -74,7 +74,7 @@ final class TinyRun {
         Optional<RunFolder> found = RunFolder.find(results, config(), Precision.FP32, data, origin);
         return found.isPresent()
                 ? found.get()
-                : RunFolder.create(results, "tiny", identity().begunWith(origin));
+                : RunFolder.create(results, "tiny", identity().begunWith(origin.identity()));
     }
 
     RunIdentity identity() throws IOException {

@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.checkpoint.CheckpointFolder;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.Retention;
 import org.dit4j.data.Glyphs;
 import org.dit4j.diffusion.DiffusionConfig;
@@ -50,7 +50,7 @@ class MemoryNeedTest {
 
     private static Snapshot snapshot(Trainer trainer) {
         TrainConfig config = trainer.config();
-        return new Snapshot(trainer.state(), new Description(config.model(), List.of(), config.diffusion(), ""));
+        return new Snapshot(trainer.state(), new DiTDescription(config.model(), List.of(), config.diffusion(), ""));
     }
 
     private static DiTConfig model(DiTBlock.Kind kind) {

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.Pointer;
 import org.dit4j.NativeObjects;
-import org.dit4j.checkpoint.DiTCheckpoint.Description;
+import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.Retention;
 import org.dit4j.data.Glyphs;
 import org.junit.jupiter.api.Test;
@@ -24,7 +24,7 @@ class SnapshotTest {
         try (Trainer trainer = new Trainer(config, Tiny.EXECUTION, new Glyphs(3, 8))) {
             trainer.step();
             long before = NativeObjects.settled();
-            Description description = new Description(config.model(), List.of(), config.diffusion(), "");
+            DiTDescription description = new DiTDescription(config.model(), List.of(), config.diffusion(), "");
             try (Snapshot snapshot = new Snapshot(trainer.state(), description)) {
                 snapshot.take(Map.of());
                 Path saved = snapshot.save(folder, new Retention(1, 0));
