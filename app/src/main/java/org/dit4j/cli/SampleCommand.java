@@ -248,11 +248,11 @@ final class SampleCommand implements Callable<Integer> {
         try (DiTPipeline pipeline =
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());
-            youngAverage(pipeline.weights()).ifPresent(spec.commandLine().getErr()::println);
             requireDecoder(pipeline);
             requireWritable(out == null ? SAMPLES : out);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline, labels);
+            youngAverage(pipeline.weights()).ifPresent(spec.commandLine().getErr()::println);
             if (previewVae == null) {
                 PictureDecoder preview = pipeline.colours()
                         .map(PictureDecoder::of)

@@ -75,6 +75,7 @@ class RunIdentityTest {
         Path link = Files.createSymbolicLink(folder.resolve("link"), data);
         assertTrue(train(link, 4).err().contains("goes on after step 3"));
         assertEquals(1, runs().size());
+        Files.delete(data.resolve("cat").resolve("Thumbs.db"));
 
         for (int i = 0; i < 4; i++)
             Files.write(

@@ -42,12 +42,18 @@ public final class KernelLookup {
     }
 
     private static Kernels find(boolean cuda) {
-        String asked = System.getProperty(PROPERTY, "");
+        return find(
+                cuda,
+                System.getProperty(PROPERTY, ""),
+                ServiceLoader.load(Provider.class, KernelLookup.class.getClassLoader()));
+    }
+
+    static Kernels find(boolean cuda, String asked, Iterable<Provider> providers) {
         if (!asked.isEmpty() && !asked.equals(PLAIN))
             throw new IllegalArgumentException("-D" + PROPERTY + "=" + asked + "; only " + PLAIN
                     + " can be asked for, which is the plain kernels");
         if (asked.isEmpty())
-            for (Provider provider : ServiceLoader.load(Provider.class, KernelLookup.class.getClassLoader())) {
+            for (Provider provider : providers) {
                 Optional<Kernels> found = provider.find(cuda);
                 if (found.isEmpty()) continue;
                 LOGGER.info(

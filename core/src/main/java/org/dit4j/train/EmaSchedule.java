@@ -26,13 +26,18 @@ public record EmaSchedule(double decay, double rampRatio) {
         return share;
     }
 
-    /** From which step on the average is worth looking at: at most {@value #MOST_UNTRAINED} of it is untrained. */
+    /** From about which step on the average is worth looking at: at most {@value #MOST_UNTRAINED} of it is untrained. Two digits count. */
     public long matureAfter(int batchSize) {
-        if (rampRatio == 0) return decay == 0 ? 0 : (long) Math.ceil(Math.log(MOST_UNTRAINED) / Math.log(decay));
+        if (rampRatio == 0) return decay == 0 ? 0 : twoDigits(Math.log(MOST_UNTRAINED) / Math.log(decay));
         double share = 1;
         long step = 0;
         while (share > MOST_UNTRAINED) share *= at(++step * batchSize, batchSize);
-        return step;
+        return twoDigits(step);
+    }
+
+    private static long twoDigits(double steps) {
+        double unit = Math.max(1, Math.pow(10, Math.floor(Math.log10(steps)) - 1));
+        return (long) (Math.ceil(steps / unit) * unit);
     }
 
     /** The decay of a step of {@code batchSize} images after which {@code trainedImages} have been seen. */

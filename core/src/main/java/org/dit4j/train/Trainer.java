@@ -23,6 +23,8 @@ import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
+import org.dit4j.torch.Lifetime;
+import java.io.UncheckedIOException;
 
 /**
  * The steps of a training: a batch, its noise, the network, the objective, and {@link TrainState}, which it changes. What sample number k
@@ -39,6 +41,7 @@ public final class Trainer implements AutoCloseable {
     private final Trunk trunk;
     private final Trunk averagedTrunk;
     private final BatchLoader loader;
+    private final Lifetime lifetime = new Lifetime("this trainer", this::free);
 
     private Tally.Counts counts;
 
@@ -151,8 +154,28 @@ public final class Trainer implements AutoCloseable {
                             + "; it needs at least as many");
     }
 
-    /** One optimiser step. Nothing in it waits for the device. */
+    /**
+     * One optimiser step. Nothing in it waits for the device.
+     *
+     * @throws IOException if the data cannot be read; the weights are as before then
+     * @throws IllegalStateException if the trainer is closed
+     */
     public void step() throws IOException {
+        try {
+            lifetime.use(() -> {
+                try {
+                    stepNow();
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
+                return null;
+            });
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
+        }
+    }
+
+    private void stepNow() throws IOException {
         state.begin();
         for (int done = 0; done < config.globalBatchSize(); done += microBatchSize)
             try (TensorScope scope = new TensorScope()) {
@@ -283,8 +306,13 @@ public final class Trainer implements AutoCloseable {
         return objective;
     }
 
+    /** Waits for a step that another thread takes. */
     @Override
     public void close() {
+        lifetime.close();
+    }
+
+    private void free() {
         loader.close();
         state.close();
     }

@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Lifetime;
 
 /**
  * The autoencoder of Stable Diffusion (Rombach et al., 2022, <i>High-Resolution Image Synthesis with Latent Diffusion Models</i>), in
@@ -15,6 +16,7 @@ import org.dit4j.torch.TensorScope;
  */
 public final class AutoencoderKl extends Module implements LatentCodec {
     private final TensorScope layers;
+    private final Lifetime lifetime = new Lifetime("this autoencoder", this::free);
     private final AutoencoderKlConfig config;
     final KlEncoder encoder;
     private final KlDecoder decoder;
@@ -63,12 +65,12 @@ public final class AutoencoderKl extends Module implements LatentCodec {
     @Override
     public LatentDistribution encode(Tensor images) {
         Shapes.requireImages(images, config.inChannels(), downsampling());
-        Tensor moments = TensorScope.local(() -> {
+        Tensor moments = lifetime.use(() -> TensorScope.local(() -> {
             try (NoGradGuard noGrad = new NoGradGuard()) {
                 Tensor h = encoder.forward(Weights.like(encoder.convIn, images));
                 return (quantConv == null ? h : quantConv.forward(h)).to(ScalarType.Float);
             }
-        });
+        }));
         LatentDistribution distribution = LatentDistribution.ofMoments(moments);
         moments.close();
         return distribution;
@@ -77,14 +79,14 @@ public final class AutoencoderKl extends Module implements LatentCodec {
     @Override
     public Tensor decode(Tensor latents) {
         Shapes.requireLatents(latents, channels());
-        return TensorScope.local(() -> {
+        return lifetime.use(() -> TensorScope.local(() -> {
             try (NoGradGuard noGrad = new NoGradGuard()) {
                 Tensor rawLatents = scaling().toRawLatents(latents.to(ScalarType.Float));
                 Tensor h = Weights.like(encoder.convIn, rawLatents);
                 return decoder.forward(postQuantConv == null ? h : postQuantConv.forward(h))
                         .to(ScalarType.Float);
             }
-        });
+        }));
     }
 
     @Override
@@ -100,6 +102,10 @@ public final class AutoencoderKl extends Module implements LatentCodec {
 
     @Override
     public void close() {
+        lifetime.close();
+    }
+
+    private void free() {
         if (isNull()) return;
         Weights.free(this);
         super.close();

@@ -51,7 +51,7 @@ public interface LatentCodec extends AutoCloseable {
     /** Moves the weights, and computes in this type: float32, or bfloat16. */
     void to(Device device, ScalarType dtype);
 
-    /** Frees the weights; no other method may be called after. */
+    /** Frees the weights once nobody encodes or decodes any more; who asks later gets an {@link IllegalStateException}. */
     @Override
     void close();
 

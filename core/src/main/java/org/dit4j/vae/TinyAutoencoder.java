@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.ModuleArray;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.Lifetime;
 
 /**
  * TAESD, Ollin Boer Bohan's small autoencoder for the latents of Stable Diffusion: 2.4 million parameters in place of 84 million. It gives
@@ -26,6 +27,7 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
     private static final double LATENT_MAGNITUDE = 3;
 
     private final TensorScope layers;
+    private final Lifetime lifetime = new Lifetime("this autoencoder", this::free);
     private final int latentChannels;
     private final Sequence encoder, decoder;
 
@@ -70,19 +72,19 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
     @Override
     public LatentDistribution encode(Tensor images) {
         Shapes.requireImages(images, 3, downsampling());
-        return LatentDistribution.ofMean(TensorScope.local(() -> {
+        return LatentDistribution.ofMean(lifetime.use(() -> TensorScope.local(() -> {
             try (NoGradGuard noGrad = new NoGradGuard()) {
                 // inside, pixels are in [0, 1]
                 Tensor pixels = images.to(ScalarType.Float).mul(new Scalar(0.5)).add_(new Scalar(0.5));
                 return encoder.forward(encoder.like(pixels)).to(ScalarType.Float);
             }
-        }));
+        })));
     }
 
     @Override
     public Tensor decode(Tensor latents) {
         Shapes.requireLatents(latents, channels());
-        return TensorScope.local(() -> {
+        return lifetime.use(() -> TensorScope.local(() -> {
             try (NoGradGuard noGrad = new NoGradGuard()) {
                 Tensor rawLatents = scaling().toRawLatents(latents.to(ScalarType.Float));
                 Tensor squeezed =
@@ -92,7 +94,7 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
                         .mul_(new Scalar(2.0))
                         .sub_(new Scalar(1.0));
             }
-        });
+        }));
     }
 
     @Override
@@ -108,6 +110,10 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
 
     @Override
     public void close() {
+        lifetime.close();
+    }
+
+    private void free() {
         if (isNull()) return;
         Weights.free(this);
         super.close();

@@ -1,5 +1,6 @@
 package org.dit4j.model;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -18,6 +19,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.bytedeco.pytorch.Scalar;
 
 class DiTTest {
     private static final DiTConfig TINY =
@@ -177,6 +179,21 @@ class DiTTest {
             String message = assertThrows(IllegalArgumentException.class, () -> StateDict.load(small, weights))
                     .getMessage();
             assertTrue(message.contains("pos_embed is [1, 24, 36], the model needs [1, 24, 24]"), message);
+        }
+    }
+
+    @Test
+    void anEmbeddingOfALabelIsThatLabelAndBetweenTwoLieOthers() {
+        DiTConfig config = new DiTConfig(8, 8, 2, 3, 24, 2, 3, 4, 5, 0.1, true, DiTBlock.Kind.ADALN_ZERO);
+        try (DiT network = randomNetwork(config);
+                TensorScope scope = new TensorScope()) {
+            Tensor x = noise(config, 2), t = Tensors.of(new long[] {10, 900}, 2);
+            Tensor labels = Tensors.of(new long[] {1, 4}, 2);
+            Tensor named = network.forward(x, t, labels), embeddings = network.labelEmbeddings(labels);
+            assertTrue(torch.equal(named, network.forward(x, t, embeddings)));
+            Tensor between = embeddings.mul(new Scalar(0.5))
+                    .add(network.labelEmbeddings(Tensors.of(new long[] {2, 2}, 2)).mul(new Scalar(0.5)));
+            assertFalse(torch.equal(named, network.forward(x, t, between)));
         }
     }
 }

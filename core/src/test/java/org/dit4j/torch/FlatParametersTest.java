@@ -20,6 +20,7 @@ import org.dit4j.model.DiT;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.junit.jupiter.api.Test;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 class FlatParametersTest {
     private static final DiTConfig TINY =
@@ -121,6 +122,25 @@ class FlatParametersTest {
             }
             var refused = assertThrows(IllegalArgumentException.class, () -> new FlatParameters(layer));
             assertEquals("the network has no trainable parameters", refused.getMessage());
+        }
+    }
+
+    @Test
+    void aNetworkInBfloat16SeesARoundedCopyOfItsMasters() {
+        try (LinearImpl layer = Layers.linear(3, 2);
+                FlatParameters parameters = new FlatParameters(layer, ScalarType.BFloat16);
+                TensorScope scope = new TensorScope();
+                NoGradGuard noGrad = new NoGradGuard()) {
+            assertEquals(ScalarType.BFloat16, Tensors.dtype(layer.weight()));
+            assertEquals(ScalarType.Float, Tensors.dtype(parameters.values()));
+            parameters.values().fill_(new Scalar(1.00390625f)); // 1 + 2⁻⁸, which bfloat16 has not
+            parameters.round();
+            assertArrayEquals(new float[] {1, 1}, Tensors.toFloats(layer.bias().to(ScalarType.Float)));
+            parameters.values().fill_(new Scalar(1.0078125f)); // 1 + 2⁻⁷, which it has
+            parameters.round();
+            assertEquals(1.0078125f, Tensors.toFloats(layer.weight().to(ScalarType.Float))[5]);
+            parameters.gradients().fill_(new Scalar(2f));
+            assertEquals(Math.sqrt(8 * 4), parameters.gradientNorm().item_double(), 1e-5);
         }
     }
 

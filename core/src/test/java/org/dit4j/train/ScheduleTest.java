@@ -70,4 +70,15 @@ class ScheduleTest {
     void anImpossibleAverageIsRefused(double decay, double ratio) {
         assertThrows(IllegalArgumentException.class, () -> new EmaSchedule(decay, ratio));
     }
+
+    @Test
+    void anAverageIsWorthLookingAtWhenLittleOfItIsUntrained() {
+        EmaSchedule published = new EmaSchedule(0.9999, 0), ramped = new EmaSchedule(0.9999, 0.05);
+        assertEquals(30_000, published.matureAfter(256));
+        assertEquals(0.887, published.untrained(1200, 256), 1e-3, "which draws noise");
+        assertTrue(published.untrained(30_000, 256) <= 0.05);
+        assertTrue(ramped.matureAfter(64) <= 2, "a ramp forgets the beginning at once");
+        assertTrue(ramped.untrained(2, 64) < 0.05);
+        assertEquals(0, new EmaSchedule(0, 0).matureAfter(1));
+    }
 }
