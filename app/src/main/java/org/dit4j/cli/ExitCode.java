@@ -12,6 +12,7 @@ enum ExitCode {
     DISK_FULL(8, "disk full"),
     DIVERGED(9, "training diverged"),
     UNFINISHED(75, "the watched run is not finished"),
+    HUNG_UP(129, "stopped by a closed terminal (SIGHUP)"),
     INTERRUPTED(130, "stopped by Ctrl-C (SIGINT)"),
     TERMINATED(143, "stopped by SIGTERM");
 

@@ -33,7 +33,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
             "",
             "dit COMMAND --help explains one command. Results go to standard output, progress and errors to standard error.",
             "Exit codes: 0 done, 1 internal error, 2 usage or configuration, 4 data, 5 checkpoint, 6 device or native"
-                    + " library, 7 out of memory, 8 disk full, 9 diverged, 75 watched run not finished, 130 and 143 stopped by a signal."
+                    + " library, 7 out of memory, 8 disk full, 9 diverged, 75 watched run not finished, 129, 130 and 143 stopped by a signal."
         },
         subcommands = {
             DemoCommand.class,

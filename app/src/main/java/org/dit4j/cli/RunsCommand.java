@@ -64,7 +64,8 @@ final class RunsCommand implements Callable<Integer> {
         if (spec.commandLine().getParseResult().hasMatchedOption("--results-dir") && !Files.isDirectory(resultsDir))
             throw new IllegalArgumentException("--results-dir " + resultsDir + ": no such folder");
         List<RunSummary> runs = new ArrayList<>();
-        for (RunFolder folder : RunFolder.all(resultsDir)) runs.add(RunSummary.of(folder));
+        for (RunFolder folder : RunFolder.all(resultsDir))
+            RunSummary.ofExisting(folder).ifPresent(runs::add);
         PrintWriter out = spec.commandLine().getOut(), err = spec.commandLine().getErr();
         if (json) out.println(new ObjectMapper().writeValueAsString(Map.of("runs", runs)));
         else if (runs.isEmpty())
@@ -82,9 +83,9 @@ final class RunsCommand implements Callable<Integer> {
     }
 
     private static String step(RunSummary run) {
-        return run.maxSteps() == null
-                ? Numbers.number(run.step())
-                : Numbers.number(run.step()) + " of " + Numbers.number(run.maxSteps());
+        String all = run.maxSteps() == null ? "" : " of " + Numbers.number(run.maxSteps());
+        String skipped = run.skippedSteps() == 0 ? "" : ", " + Numbers.number(run.skippedSteps()) + " skipped";
+        return Numbers.number(run.step()) + all + skipped;
     }
 
     /** As many columns as the terminal has room for. */

@@ -4,6 +4,8 @@ import java.util.List;
 import org.dit4j.ClassChoice;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.diffusion.Timesteps;
 import org.dit4j.model.DiTConfig;
 import picocli.CommandLine.Option;
 
@@ -51,6 +53,11 @@ final class SamplingFlags {
                 .withSteps(numSamplingSteps)
                 .withSampler(sampler, 0)
                 .withGuidance(scale);
+    }
+
+    /** @throws IllegalArgumentException if a diffusion has no such steps */
+    void requireSteps(DiffusionConfig diffusion) {
+        Timesteps.spaced(diffusion.numTimesteps(), numSamplingSteps);
     }
 
     /** The scale that was given, or the default for a model. */

@@ -4,42 +4,49 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
- * SIGINT (Ctrl-C) and SIGTERM while a command can end in good order: the first asks it to, the second ends the process at once. By
- * reflection, as the compiler warns of {@code sun.misc.Signal}, which every JDK has and which is the only way to the exit code: a shutdown
- * hook would not hear of a second Ctrl-C.
+ * The signals that end a command in good order, while it can: SIGINT (Ctrl-C), SIGTERM, and SIGHUP (a closed terminal), unless it is
+ * ignored, as under nohup. The first asks the command to end; a later SIGINT or SIGTERM ends the process at once. SIGUSR1 asks it to save
+ * and go on, as batch systems do before a time is up. By reflection, as the compiler warns of {@code sun.misc.Signal}, which every JDK has
+ * and which is the only way to the exit code: a shutdown hook would not hear of a second Ctrl-C.
  */
 final class Signals implements AutoCloseable {
-    private static final List<ExitCode> HANDLED = List.of(ExitCode.INTERRUPTED, ExitCode.TERMINATED);
+    private static final Map<String, ExitCode> ENDING =
+            Map.of("INT", ExitCode.INTERRUPTED, "TERM", ExitCode.TERMINATED, "HUP", ExitCode.HUNG_UP);
+
+    /** Whoever ends a process often tells it twice: its group and itself, or by two signals. That is one request. */
+    private static final long SAME_NANOS = 300_000_000;
 
     private final Runnable stop;
     private final List<Runnable> restore = new ArrayList<>();
     private volatile ExitCode received;
+    private long receivedNanos;
 
     private Signals(Runnable stop) {
         this.stop = stop;
     }
 
-    /** From now on, until this is closed, the first signal runs {@code stop}. */
-    static Signals handle(Runnable stop) {
+    /** From now on, until this is closed, the first signal that ends runs {@code stop}, and each SIGUSR1 {@code save}. */
+    static Signals handle(Runnable stop, Runnable save) {
         Signals signals = new Signals(stop);
-        for (ExitCode code : HANDLED) signals.install(code);
+        ENDING.forEach((name, code) -> signals.install(name, () -> signals.receive(code)));
+        signals.install("USR1", save);
         return signals;
     }
 
-    private void install(ExitCode code) {
+    private void install(String name, Runnable action) {
         try {
             Class<?> signal = Class.forName("sun.misc.Signal"), handler = Class.forName("sun.misc.SignalHandler");
-            Object named =
-                    signal.getConstructor(String.class).newInstance(code == ExitCode.INTERRUPTED ? "INT" : "TERM");
+            Object named = signal.getConstructor(String.class).newInstance(name);
             Object ours = Proxy.newProxyInstance(
                     handler.getClassLoader(), new Class<?>[] {handler}, (proxy, method, arguments) -> {
-                        if (method.getName().equals("handle")) receive(code);
+                        if (method.getName().equals("handle")) action.run();
                         return null;
                     });
             var handle = signal.getMethod("handle", signal, handler);
-            Object former = handle.invoke(null, named, ours);
+            Object former = handle.invoke(null, named, ours); // what is ignored stays so: the JVM sees to that
             restore.add(() -> {
                 try {
                     handle.invoke(null, named, former);
@@ -49,7 +56,7 @@ final class Signals implements AutoCloseable {
             });
         } catch (InvocationTargetException e) {
             if (!(e.getCause() instanceof IllegalArgumentException)) throw new IllegalStateException(e);
-            // this JVM leaves the signal to the system, as with -Xrs
+            // this JVM leaves the signal to the system, as with -Xrs, or the system has none of this name
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException(e); // every JDK has these classes
         }
@@ -57,10 +64,13 @@ final class Signals implements AutoCloseable {
 
     /** Each signal comes on a thread of its own. */
     private synchronized void receive(ExitCode code) {
-        if (received != null) Runtime.getRuntime().halt(code.code);
-        received = code;
-        System.err.println(code == ExitCode.INTERRUPTED ? "\nsaving; Ctrl-C again stops at once" : "\nsaving");
-        stop.run();
+        if (received == null) {
+            received = code;
+            receivedNanos = System.nanoTime();
+            System.err.println(code == ExitCode.INTERRUPTED ? "\nsaving; Ctrl-C again stops at once" : "\nsaving");
+            stop.run();
+        } else if (code != ExitCode.HUNG_UP && System.nanoTime() - receivedNanos > SAME_NANOS)
+            Runtime.getRuntime().halt(code.code);
     }
 
     /** The failure, with its exit code, of a command that ended because of a signal. */

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.stream.Collectors;
 import org.dit4j.ClassChoice;
 import org.dit4j.DiTPipeline;
@@ -88,6 +89,7 @@ final class Training implements AutoCloseable {
         Trainer.requireFits(config, plan.execution(), data);
         flags.derive(settings, plan, data);
         sampling(List.of(ClassChoice.of(0))); // refuses now what it would refuse when the first grid is due
+        flags.output.sampling.requireSteps(config.diffusion());
         if (plan.cadence().sampleEvery() != 0 && codec == null && data instanceof LatentCache latents)
             requireColours(latents);
     }
@@ -149,7 +151,10 @@ final class Training implements AutoCloseable {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("run", folder.path().toString());
         Path checkpoint = CheckpointFolder.latest(folder.checkpoints()).orElseThrow();
-        values.put("steps", CheckpointFolder.state(checkpoint).path("step").asLong());
+        JsonNode state = CheckpointFolder.state(checkpoint);
+        values.put("steps", state.path("step").asLong());
+        long skipped = state.path("skippedSteps").asLong();
+        if (skipped > 0) values.put("skipped_steps", skipped);
         JsonNode loss = FollowedFile.lastJson(folder.metrics()).path("loss");
         values.put("loss", loss.isNumber() ? loss.asDouble() : null);
         values.put("checkpoint", checkpoint.toString());
@@ -252,7 +257,7 @@ final class Training implements AutoCloseable {
                             "train",
                             plan.cadence().maxSteps());
                     Logs logs = Logs.to(progress::message);
-                    Signals signals = Signals.handle(run::stop)) {
+                    Signals signals = Signals.handle(run::stop, run::save)) {
                 run.measurePeak();
                 follow(run, folder, progress, signals, another);
             }
@@ -405,10 +410,18 @@ final class Training implements AutoCloseable {
                 draw(trainer);
             } catch (IOException e) {
                 if (plan.safety().onSaveFailure() == Safety.OnSaveFailure.STOP) throw e;
-                progress.message("No grid of samples at step " + trainer.steps() + ": "
-                        + Failure.of(e).getMessage().lines().findFirst().orElse(""));
+                noGrid(trainer, e);
+            } catch (CancellationException e) {
+                throw e;
+            } catch (RuntimeException | VirtualMachineError | LinkageError e) {
+                noGrid(trainer, e);
             }
             pause(System.nanoTime() - start);
+        }
+
+        private void noGrid(Trainer trainer, Throwable failure) {
+            progress.message("No grid of samples at step " + trainer.steps() + ": "
+                    + Failure.of(failure).getMessage().lines().findFirst().orElse(""));
         }
 
         private void draw(Trainer trainer) throws IOException {

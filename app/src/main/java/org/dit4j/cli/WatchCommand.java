@@ -193,13 +193,18 @@ final class WatchCommand implements Callable<Integer> {
         String steps = Numbers.number(summary.step())
                 + (summary.maxSteps() == null ? "" : " of " + Numbers.number(summary.maxSteps()));
         String result = finished
-                ? "finished: " + steps + " steps" + (last == null ? "" : ", loss " + Numbers.real(last.loss()))
+                ? "finished: " + steps + " steps" + skipped(summary)
+                        + (last == null ? "" : ", loss " + Numbers.real(last.loss()))
                 : (wasStopped() ? "stopped" : "its trainer ended without finishing") + " at step " + steps
                         + (summary.checkpoint() == null ? "" : "; " + summary.checkpoint() + " is where it goes on");
         summary.problems().forEach(err::println);
         (json ? err : out).println(result);
         (json ? err : out).flush();
         return finished ? ExitCode.DONE : ExitCode.UNFINISHED;
+    }
+
+    private static String skipped(RunSummary summary) {
+        return summary.skippedSteps() == 0 ? "" : ", " + Numbers.number(summary.skippedSteps()) + " of them skipped";
     }
 
     /** Whether the last trainer said that it stops. */

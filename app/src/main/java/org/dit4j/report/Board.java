@@ -58,7 +58,7 @@ public final class Board implements TrainingListener {
             String text =
                     card.text(step, trainer.state().trainedImages(), history, grid(step), Files.exists(curves(folder)));
             AtomicFile.write(folder.path().resolve("README.md"), text.getBytes(StandardCharsets.UTF_8));
-        } catch (IOException | RuntimeException e) { // a chart that cannot be drawn is no reason to lose a run either
+        } catch (IOException | RuntimeException | VirtualMachineError | LinkageError e) { // as fonts that are not there
             messages.accept("No curves or model card at step " + step + ": " + e.getMessage());
         }
         writtenNanos = System.nanoTime();

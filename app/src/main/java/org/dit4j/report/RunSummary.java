@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
 import java.io.IOException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -25,6 +26,7 @@ import org.dit4j.run.RunLock;
  *
  * @param process that trains it now; null if none does
  * @param step the last that was logged, or of the newest checkpoint
+ * @param skippedSteps of {@code step}, those whose loss or gradients were not finite, as of the last log
  * @param loss of the last log; null if it has none
  * @param checkpoint the newest one that has all its files
  * @param updated when it last logged
@@ -40,6 +42,7 @@ public record RunSummary(
         Long process,
         long step,
         @JsonProperty("max_steps") Long maxSteps,
+        @JsonProperty("skipped_steps") long skippedSteps,
         Double loss,
         long images,
         String checkpoint,
@@ -85,6 +88,7 @@ public record RunSummary(
                     process.isPresent() ? process.getAsLong() : null,
                     Math.max(saved, last.path("step").asLong()),
                     maxSteps,
+                    last.path("skipped_steps").asLong(),
                     last.path("loss").isNumber() ? last.path("loss").asDouble() : null,
                     images(config, last, saved),
                     checkpoint.map(path -> path.getFileName().toString()).orElse(null),
@@ -92,7 +96,7 @@ public record RunSummary(
                             ? Files.getLastModifiedTime(folder.metrics()).toInstant()
                             : touched,
                     bytes,
-                    incomplete(folder, checkpoint));
+                    incomplete(folder));
         } catch (IOException | IllegalArgumentException e) {
             return new RunSummary(
                     name,
@@ -102,6 +106,7 @@ public record RunSummary(
                     null,
                     0,
                     null,
+                    0,
                     null,
                     0,
                     null,
@@ -109,6 +114,17 @@ public record RunSummary(
                     bytes,
                     List.of(ErrorText.of(e)));
         }
+    }
+
+    /** As {@link #of}; empty if somebody took the folder away meanwhile. */
+    public static Optional<RunSummary> ofExisting(RunFolder folder) throws IOException {
+        try {
+            RunSummary summary = of(folder);
+            if (summary.state() != State.DAMAGED || Files.isDirectory(folder.path())) return Optional.of(summary);
+        } catch (NoSuchFileException e) {
+            if (!e.getFile().equals(folder.path().toString())) throw e;
+        }
+        return Optional.empty();
     }
 
     private static Recipe config(RunFolder folder) throws IOException {
@@ -156,9 +172,8 @@ public record RunSummary(
         return last.path("images").asLong() + (batch == null ? 0 : since * batch);
     }
 
-    private static List<String> incomplete(RunFolder folder, Optional<Path> newest) throws IOException {
-        return CheckpointFolder.checkpoints(folder.checkpoints()).stream()
-                .filter(path -> newest.isEmpty() || step(path) > step(newest.get()))
+    private static List<String> incomplete(RunFolder folder) throws IOException {
+        return CheckpointFolder.incomplete(folder.checkpoints()).stream()
                 .map(path -> path + " is not whole; dit verify " + folder.path() + " says in what")
                 .toList();
     }

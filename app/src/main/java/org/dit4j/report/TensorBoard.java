@@ -60,8 +60,11 @@ public final class TensorBoard implements TrainingListener, AutoCloseable {
         add(values, "device/percent_of_peak", log.time().percentOfPeak());
         if (log.time().memoryBytes() > 0)
             add(values, "device/memory_bytes", log.time().memoryBytes());
-        if (histograms && logs++ % LOGS_TO_HISTOGRAMS == 0) values.addAll(Histograms.of(trainer.state()));
-        write(log.step(), () -> values);
+        boolean withHistograms = histograms && logs++ % LOGS_TO_HISTOGRAMS == 0;
+        write(log.step(), () -> {
+            if (withHistograms) values.addAll(Histograms.of(trainer.state()));
+            return values;
+        });
     }
 
     private static void add(List<EventFile.Value> values, String tag, double value) {
@@ -107,7 +110,7 @@ public final class TensorBoard implements TrainingListener, AutoCloseable {
             }
             file.add(step, values.get());
             failing = false;
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException | VirtualMachineError | LinkageError e) {
             if (!failing) messages.accept("Nothing for TensorBoard at step " + step + ": " + e.getMessage());
             failing = true;
         }

@@ -20,9 +20,13 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Runs that go on where they were ended. */
 class ContinueTest {
+    private static final String JAVA =
+            Path.of(System.getProperty("java.home"), "bin", "java").toString();
+
     @TempDir
     private Path results;
 
@@ -71,7 +75,7 @@ class ContinueTest {
         assertEquals(0, named.exitCode(), named.err());
         assertEquals(6, newestStep(run));
         assertTrue(
-                Files.readString(run.resolve("log.txt")).contains("Changed learningRate: rate=1.0E-5, was rate=1.0E-4"),
+                Files.readString(run.resolve("log.txt")).contains("Changed learningRate.rate: 1.0E-5, was 1.0E-4"),
                 "a changed configuration is logged");
     }
 
@@ -128,21 +132,21 @@ class ContinueTest {
     }
 
     /** The real process, training without end. */
-    private Process start(Path err, String... flags) throws IOException {
+    private ProcessBuilder command(Path err, String... flags) {
         List<String> command = new ArrayList<>();
         // a build that runs in the background of a shell ignores SIGINT, and hands that on to what it starts
-        if (OS.LINUX.isCurrentOs()) command.addAll(List.of("env", "--default-signal=INT"));
+        if (OS.LINUX.isCurrentOs()) command.addAll(List.of("env", "--default-signal=INT,HUP"));
         command.addAll(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName()));
+                JAVA, "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"), Main.class.getName()));
         List<String> all =
                 new ArrayList<>(List.of("--results-dir=" + results, "--sample-every=0", "--max-steps=1000000"));
         all.addAll(List.of(flags));
         command.addAll(List.of(TinyRun.flags("train", all.toArray(String[]::new))));
-        return new ProcessBuilder(command).redirectError(err.toFile()).start();
+        return new ProcessBuilder(command).redirectError(err.toFile());
+    }
+
+    private Process start(Path err, String... flags) throws IOException {
+        return command(err, flags).start();
     }
 
     private static void send(String signal, Process process) throws Exception {
@@ -176,6 +180,7 @@ class ContinueTest {
                     process,
                     () -> Files.readString(err).contains("saving; Ctrl-C again stops at once")
                             && names(checkpoints).stream().anyMatch(name -> name.matches("step-\\d+\\.tmp-.*")));
+            TimeUnit.MILLISECONDS.sleep(300); // sooner, it would be the same Ctrl-C
             send("INT", process);
             assertTrue(process.waitFor(60, TimeUnit.SECONDS));
             String said = Files.readString(err, StandardCharsets.UTF_8);
@@ -193,7 +198,7 @@ class ContinueTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"TERM,143,SIGTERM", "INT,130,SIGINT"})
+    @CsvSource({"TERM,143,SIGTERM", "INT,130,SIGINT", "HUP,129,SIGHUP"})
     @DisabledOnOs(OS.WINDOWS)
     void aSignalSavesAndEndsWithItsExitCode(String signal, int exitCode, String meaning) throws Exception {
         Path err = results.resolve("err");
@@ -204,6 +209,7 @@ class ContinueTest {
             for (int i = 0; i < 600 && process.isAlive() && (Files.notExists(metrics) || Files.size(metrics) == 0); i++)
                 TimeUnit.MILLISECONDS.sleep(100);
             send(signal, process);
+            send(signal, process); // as who ends a group of processes and then each of them
             assertTrue(process.waitFor(60, TimeUnit.SECONDS));
             String said = Files.readString(err, StandardCharsets.UTF_8);
             assertEquals(exitCode, process.exitValue(), said);
@@ -217,6 +223,45 @@ class ContinueTest {
             assertTrue(more.err().contains("goes on after step " + step), more.err());
         } finally {
             process.destroyForcibly();
+        }
+    }
+
+    /** SIGUSR1 is what batch systems send before a time is up; under nohup a closed terminal is no reason to end. */
+    @Test
+    @DisabledOnOs(OS.WINDOWS)
+    void aRunSavesAndGoesOnWhenItIsAskedToAndUnderNohupOutlivesItsTerminal() throws Exception {
+        Path err = results.resolve("err"), run = results.resolve("000-DiT-16x1-4");
+        ProcessBuilder training = command(err, "--log-every=5", "--ckpt-every=1000000");
+        training.command().add(training.command().indexOf(JAVA), "nohup");
+        Process process =
+                training.redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+        try {
+            await(
+                    process,
+                    () -> Files.exists(run.resolve("metrics.jsonl")) && Files.size(run.resolve("metrics.jsonl")) > 0);
+            send("HUP", process);
+            send("USR1", process);
+            await(
+                    process,
+                    () -> CheckpointFolder.latest(run.resolve("checkpoints")).isPresent());
+            long logged = Files.size(run.resolve("metrics.jsonl"));
+            await(process, () -> Files.size(run.resolve("metrics.jsonl")) > logged);
+            send("TERM", process);
+            assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+            assertEquals(143, process.exitValue(), Files.readString(err));
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"ddim600", "7,", "1001", "none"})
+    void stepsThatNoGridCouldBeDrawnWithAreRefusedBeforeTheFirst(String steps) throws IOException {
+        for (String often : List.of("--sample-every=0", "--sample-every=auto")) {
+            CommandRun run = train("--num-sampling-steps=" + steps, often);
+            assertEquals(2, run.exitCode(), run.err());
+            assertTrue(run.err().contains("\"" + steps + "\""), run.err());
+            assertEquals(List.of(), names(results));
         }
     }
 }

@@ -94,6 +94,28 @@ class EncodeTest {
     }
 
     @Test
+    void verifyNamesADamagedShardAndTrainingRefusesIt(@TempDir Path results) throws IOException {
+        Path copy = Files.createDirectory(results.resolve("latents"));
+        try (Stream<Path> files = Files.list(latents)) {
+            for (Path file : files.toList())
+                Files.copy(file, copy.resolve(file.getFileName().toString()));
+        }
+        Path shard = copy.resolve("latents-00000.safetensors");
+        CommandRun whole = CommandRun.of("verify", copy.toString());
+        assertEquals(0, whole.exitCode(), whole.err());
+        assertEquals("OK   " + shard + "\n", whole.out());
+        byte[] bytes = Files.readAllBytes(shard);
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(shard, bytes);
+        CommandRun damaged = CommandRun.of("verify", copy.toString());
+        assertEquals(ExitCode.DATA.code, damaged.exitCode());
+        assertTrue(damaged.out().contains("FAIL " + shard) && damaged.out().contains("block 0 "), damaged.out());
+        CommandRun refused = train("--data-path=" + copy, "--results-dir=" + results.resolve("runs"));
+        assertEquals(ExitCode.DATA.code, refused.exitCode());
+        assertTrue(refused.err().contains("block 0 (from byte 0 on) is damaged; dit verify "), refused.err());
+    }
+
+    @Test
     void aModelOnLatentsTrainsAndDrawsPictures(@TempDir Path results) throws IOException {
         Path run =
                 TinyRun.train(results, "--data-path=" + latents, "--vae=" + vae, "--sample-every=3", "--model=DiT-S/2");

@@ -7,11 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.regex.Pattern;
+import org.dit4j.report.RunSummary;
 import org.dit4j.run.RunFolder;
 import org.dit4j.run.RunLock;
 import org.junit.jupiter.api.Test;
@@ -84,6 +87,20 @@ class RunsCommandTest {
     }
 
     @Test
+    void stepsThatTrainedNothingAreSaid() throws IOException {
+        Path run = TinyRun.train(results, "--sample-every=0");
+        String metrics = Files.readString(run.resolve("metrics.jsonl"));
+        Files.writeString(run.resolve("metrics.jsonl"), metrics.replace("\"skipped_steps\":0", "\"skipped_steps\":2"));
+        assertTrue(runs().out().contains("finished  3 of 3, 2 skipped "), runs().out());
+        assertTrue(
+                runs("--json").out().contains("\"skipped_steps\":2,"),
+                runs("--json").out());
+        CommandRun watch = CommandRun.of("watch", run.toString());
+        assertEquals(0, watch.exitCode());
+        assertTrue(watch.out().startsWith("finished: 3 of 3 steps, 2 of them skipped, loss "), watch.out());
+    }
+
+    @Test
     void aFolderWithoutRunsSaysSo() {
         CommandRun none = runs();
         assertEquals(0, none.exitCode());
@@ -93,5 +110,32 @@ class RunsCommandTest {
         CommandRun mistyped = CommandRun.of("runs", "--results-dir=" + results.resolve("nowhere"));
         assertEquals(2, mistyped.exitCode());
         assertTrue(Pattern.matches("dit: --results-dir .*nowhere: no such folder\n", mistyped.err()), mistyped.err());
+    }
+
+    /** As somebody else may, who tidies up. */
+    @Test
+    void aRunThatVanishesWhileItIsLookedAtIsLeftOut() throws Exception {
+        Path run = TinyRun.train(results, "--sample-every=0"), away = run.resolveSibling("away");
+        assertEquals(Optional.empty(), RunSummary.ofExisting(new RunFolder(away)));
+        Thread mover = new Thread(() -> {
+            try {
+                while (!Thread.interrupted()) {
+                    Files.move(run, away);
+                    Files.move(away, run);
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        mover.start();
+        try {
+            for (int i = 0; i < 40; i++) {
+                CommandRun runs = CommandRun.of("runs", "--results-dir=" + results, "--json");
+                assertEquals(0, runs.exitCode(), runs.err());
+            }
+        } finally {
+            mover.interrupt();
+            mover.join();
+        }
     }
 }

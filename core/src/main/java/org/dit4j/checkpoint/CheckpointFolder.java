@@ -3,16 +3,21 @@ package org.dit4j.checkpoint;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.dit4j.checkpoint.Digests.Place;
@@ -37,6 +42,9 @@ public final class CheckpointFolder {
     /** What counts something in a checkpoint's state; numbers near 2^63 would overflow in whoever goes on counting. */
     private static final List<String> COUNTS =
             List.of("step", "trainedImages", "lossSteps", "skippedSteps", "skippedInARow", "metricsBytes", "rollbacks");
+
+    /** How often is looked again where what was found is replaced, and how long is waited before. */
+    private static final int LOOKS = 20, LOOK_MILLIS = 10;
 
     private static final long MAX_COUNT = 1L << 53, MAX_BATCH = 1 << 24;
 
@@ -78,21 +86,97 @@ public final class CheckpointFolder {
 
     /** The checkpoints of a folder, newest first, whole or not; none if there is no such folder. */
     public static List<Path> checkpoints(Path folder) throws IOException {
+        return entries(folder).stream()
+                .filter(path -> CheckpointNames.step(path) >= 0)
+                .sorted(Comparator.comparingLong(CheckpointNames::step).reversed())
+                .toList();
+    }
+
+    private static List<Path> entries(Path folder) throws IOException {
         if (!Files.isDirectory(folder)) return List.of();
         try (Stream<Path> entries = Files.list(folder)) {
-            return entries.filter(path -> CheckpointNames.step(path) >= 0)
-                    .sorted(Comparator.comparingLong(CheckpointNames::step).reversed())
-                    .toList();
+            return entries.toList();
+        } catch (NoSuchFileException e) { // taken away meanwhile
+            return List.of();
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
         }
     }
 
     /**
      * The newest checkpoint of a folder of checkpoints, if it has one, by its manifest and the sizes of its files; their content is not
-     * read.
+     * read. It may be replaced at any moment by who trains there: {@link #withNewest}.
      */
     public static Optional<Path> latest(Path folder) throws IOException {
-        for (Path checkpoint : checkpoints(folder)) if (isComplete(checkpoint)) return Optional.of(checkpoint);
-        return Optional.empty();
+        for (int look = 0; ; look++) {
+            List<Path> all = checkpoints(folder);
+            for (Path checkpoint : all) if (isComplete(checkpoint)) return Optional.of(checkpoint);
+            // between two looks at a folder that changes, a checkpoint may go from where one looks to where one has
+            // looked
+            if (look == LOOKS || all.stream().allMatch(Files::exists) && !isWritten(folder)) return Optional.empty();
+            pause();
+        }
+    }
+
+    private static boolean isWritten(Path folder) throws IOException {
+        return entries(folder).stream()
+                .map(path -> path.getFileName().toString())
+                .anyMatch(name -> name.equals(CheckpointNames.LATEST) || name.contains(CheckpointWriter.TEMPORARY));
+    }
+
+    private static void pause() throws InterruptedIOException {
+        try {
+            TimeUnit.MILLISECONDS.sleep(LOOK_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted while a checkpoint was looked for");
+        }
+    }
+
+    /** What is made of a checkpoint's folder. */
+    @FunctionalInterface
+    public interface Reading<T> {
+        T of(Path checkpoint) throws IOException;
+    }
+
+    /**
+     * Reads the newest checkpoint of a folder, as {@link #latest} finds it, beside a process that may train there: what fails because that
+     * one has replaced the checkpoint meanwhile is done again with the newer one, a bounded number of times.
+     *
+     * @return empty if there is no checkpoint
+     */
+    public static <T> Optional<T> withNewest(Path folder, Reading<T> reading) throws IOException {
+        for (int look = 0; ; look++) {
+            Optional<Path> newest = latest(folder);
+            if (newest.isEmpty()) return Optional.empty();
+            Optional<Object> before = identity(newest.get());
+            try {
+                return Optional.of(reading.of(newest.get()));
+            } catch (IOException e) {
+                if (look == LOOKS || before.isPresent() && before.equals(identity(newest.get()))) throw e;
+            }
+        }
+    }
+
+    /** What tells a folder from one that has its name later; empty if it is not there. */
+    private static Optional<Object> identity(Path folder) {
+        try {
+            BasicFileAttributes attributes = Files.readAttributes(folder, BasicFileAttributes.class);
+            return Optional.of(attributes.fileKey() == null ? attributes.creationTime() : attributes.fileKey());
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
+    /** The checkpoints that are newer than {@link #latest} because they are not complete, newest first. */
+    public static List<Path> incomplete(Path folder) throws IOException {
+        List<Path> incomplete = new ArrayList<>();
+        for (Path checkpoint : checkpoints(folder)) {
+            Optional<Object> before = identity(checkpoint);
+            if (isComplete(checkpoint)) break;
+            if (before.isPresent() && before.equals(identity(checkpoint))) incomplete.add(checkpoint);
+        }
+        return incomplete;
     }
 
     private static boolean isComplete(Path checkpoint) throws IOException {
@@ -112,19 +196,35 @@ public final class CheckpointFolder {
      */
     public static Optional<Path> newestWhole(Path folder, Consumer<String> skipped) throws IOException {
         for (Path checkpoint : checkpoints(folder)) {
-            List<String> damage = verify(checkpoint);
+            Optional<String> damage = damage(checkpoint);
             if (damage.isEmpty()) return Optional.of(checkpoint);
-            String more = damage.size() == 1 ? "" : ", and " + (damage.size() - 1) + " more; dit verify names them";
-            skipped.accept(damage.get(0) + more);
+            skipped.accept(damage.get());
         }
         return Optional.empty();
     }
 
+    /** As {@link #verify}, in one line; empty if it is whole. */
+    public static Optional<String> damage(Path checkpoint) {
+        List<String> damage = verify(checkpoint);
+        if (damage.isEmpty()) return Optional.empty();
+        String more = damage.size() == 1 ? "" : ", and " + (damage.size() - 1) + " more; dit verify names them";
+        return Optional.of(damage.get(0) + more);
+    }
+
+    /** As {@link #verify}, beside a process that may train there; empty if that one has replaced the checkpoint meanwhile. */
+    public static Optional<List<String>> verifyUnlessReplaced(Path checkpoint) {
+        Optional<Object> before = identity(checkpoint);
+        List<String> damage = verify(checkpoint);
+        boolean replaced = before.isEmpty() || !before.equals(identity(checkpoint));
+        return replaced && !damage.isEmpty() ? Optional.empty() : Optional.of(damage);
+    }
+
     /** Reads every byte of a checkpoint; what is not as it was written, by file, block and tensor, one line each; empty if it is whole. */
     public static List<String> verify(Path checkpoint) {
-        List<String> damage = new ArrayList<>();
+        List<String> damage = new ArrayList<>(), ofState = new ArrayList<>();
         try {
             Manifest manifest = Manifest.read(checkpoint);
+            verifyState(checkpoint, ofState);
             if (!CheckpointNames.name(manifest.step())
                     .equals(checkpoint
                             .toAbsolutePath()
@@ -132,32 +232,66 @@ public final class CheckpointFolder {
                             .getFileName()
                             .toString()))
                 damage.add(checkpoint + " is the checkpoint of step " + manifest.step() + " under another name");
-            for (StoredFile file : manifest.files()) verify(checkpoint.resolve(file.name()), file, damage);
-            if (damage.isEmpty()) verifyState(checkpoint, damage);
+            verify(checkpoint, manifest.files(), damage);
+            if (damage.isEmpty()) damage.addAll(ofState);
         } catch (IOException e) {
             damage.add(damage(checkpoint.resolve(Manifest.NAME), e));
         }
         return damage;
     }
 
+    /** Opened together first: what is open stays readable when a run deletes it. */
+    private static void verify(Path checkpoint, List<StoredFile> files, List<String> damage) throws IOException {
+        List<FileChannel> opened = new ArrayList<>();
+        try {
+            for (StoredFile file : files) opened.add(opened(checkpoint.resolve(file.name()), damage));
+            for (int i = 0; i < files.size(); i++)
+                if (opened.get(i) != null)
+                    verify(checkpoint.resolve(files.get(i).name()), opened.get(i), files.get(i), damage);
+        } finally {
+            for (FileChannel channel : opened) if (channel != null) channel.close();
+        }
+    }
+
+    /** Null if it cannot be. */
+    private static FileChannel opened(Path path, List<String> damage) {
+        try {
+            if (!Files.isRegularFile(path)) throw new FormatException(path, "is not there");
+            return FileChannel.open(path, StandardOpenOption.READ);
+        } catch (IOException e) {
+            damage.add(damage(path, e));
+            return null;
+        }
+    }
+
     /**
      * Reads a file of weights, if it is one of a checkpoint's, by its blocks' checksums.
      *
+     * @return the file, which stays readable when a run deletes it; the caller closes it. Empty if it is no checkpoint's
      * @throws FormatException if a bit of it is not as it was written
      */
-    static void requireWhole(Path weights) throws IOException {
+    static Optional<FileChannel> openWhole(Path weights) throws IOException {
         Path file = weights.toAbsolutePath().normalize();
         Path checkpoint = file.getParent();
-        if (CheckpointNames.step(checkpoint) < 0 || !Files.exists(checkpoint.resolve(Manifest.NAME))) return;
+        if (CheckpointNames.step(checkpoint) < 0 || !Files.exists(checkpoint.resolve(Manifest.NAME)))
+            return Optional.empty();
+        Optional<StoredFile> stored = Manifest.read(checkpoint).files().stream()
+                .filter(named -> named.name().equals(file.getFileName().toString()))
+                .findFirst();
+        if (stored.isEmpty()) return Optional.empty();
         List<String> damage = new ArrayList<>();
-        for (StoredFile stored : Manifest.read(checkpoint).files())
-            if (stored.name().equals(file.getFileName().toString()))
-                verify(file, new StoredFile(stored.name(), stored.bytes(), stored.blocks(), Map.of()), damage);
-        if (!damage.isEmpty())
-            throw new FormatException(
-                    weights,
-                    damage.get(0).replace(file + ": ", "")
-                            + "; dit verify says which checkpoints of the run are whole, take one of them");
+        FileChannel channel = opened(file, damage);
+        if (channel != null) {
+            StoredFile blocks = new StoredFile(
+                    stored.get().name(), stored.get().bytes(), stored.get().blocks(), Map.of());
+            verify(file, channel, blocks, damage);
+        }
+        if (damage.isEmpty()) return Optional.of(channel);
+        if (channel != null) channel.close();
+        throw new FormatException(
+                weights,
+                damage.get(0).replace(file + ": ", "")
+                        + "; dit verify says which checkpoints of the run are whole, take one of them");
     }
 
     /** A disk that cannot read a file any more has damaged it, too. */
@@ -167,15 +301,19 @@ public final class CheckpointFolder {
 
     private static void requireSize(Path path, StoredFile file) throws IOException {
         if (!Files.isRegularFile(path)) throw new FormatException(path, "is not there");
-        if (Files.size(path) != file.bytes())
-            throw new FormatException(path, "has " + Files.size(path) + " bytes; " + file.bytes() + " were written");
+        requireSize(path, Files.size(path), file);
     }
 
-    private static void verify(Path path, StoredFile expected, List<String> damage) {
+    private static void requireSize(Path path, long bytes, StoredFile file) throws FormatException {
+        if (bytes != file.bytes())
+            throw new FormatException(path, "has " + bytes + " bytes; " + file.bytes() + " were written");
+    }
+
+    private static void verify(Path path, FileChannel channel, StoredFile expected, List<String> damage) {
         StoredFile actual;
         try {
-            requireSize(path, expected);
-            actual = digests(path, expected);
+            requireSize(path, channel.size(), expected);
+            actual = digests(path, channel, expected);
         } catch (IOException e) {
             damage.add(damage(path, e));
             return;
@@ -189,20 +327,18 @@ public final class CheckpointFolder {
         });
     }
 
-    private static StoredFile digests(Path path, StoredFile expected) throws IOException {
+    private static StoredFile digests(Path path, FileChannel channel, StoredFile expected) throws IOException {
         List<Place> places = new ArrayList<>();
         for (Map.Entry<String, StoredTensor> named : expected.tensors().entrySet())
             places.add(new Place(
                     named.getKey(), named.getValue().begin(), named.getValue().end()));
         Digests digests = new Digests(places);
         ByteBuffer buffer = ByteBuffer.allocate((int) Math.min(Manifest.BLOCK, Math.max(1, expected.bytes())));
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            for (long left = expected.bytes(); left > 0; left -= buffer.limit()) {
-                buffer.clear().limit(digests.most((int) Math.min(left, buffer.capacity())));
-                while (buffer.hasRemaining())
-                    if (channel.read(buffer) < 0) throw new FormatException(path, "was cut short while it was read");
-                digests.update(buffer.flip());
-            }
+        for (long left = expected.bytes(); left > 0; left -= buffer.limit()) {
+            buffer.clear().limit(digests.most((int) Math.min(left, buffer.capacity())));
+            while (buffer.hasRemaining())
+                if (channel.read(buffer) < 0) throw new FormatException(path, "was cut short while it was read");
+            digests.update(buffer.flip());
         }
         return digests.finish(expected.name());
     }

@@ -1,6 +1,7 @@
 package org.dit4j.checkpoint;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -55,8 +56,8 @@ public final class Checkpoints {
     }
 
     private static DiTWeights openFile(Path file, OpenOptions options) throws IOException {
-        CheckpointFolder.requireWhole(file);
-        TensorFile tensors = TensorFile.of(file);
+        Optional<FileChannel> whole = CheckpointFolder.openWhole(file);
+        TensorFile tensors = whole.isPresent() ? TensorFile.of(file, whole.get()) : TensorFile.of(file);
         Optional<DiTDescription> ours = DiTDescription.of(file, tensors.metadata());
         return ours.isPresent()
                 ? DiTCheckpoint.of(file, ours.get(), tensors)
@@ -64,7 +65,34 @@ public final class Checkpoints {
     }
 
     private static DiTWeights openFolder(Path folder, OpenOptions options) throws IOException {
-        return isDiffusers(folder, options) ? DiffusersFolder.read(folder) : openFile(file(folder, options), options);
+        return isDiffusers(folder, options)
+                ? DiffusersFolder.read(folder)
+                : reading(folder, options, file -> openFile(file, options));
+    }
+
+    /**
+     * Reads the file of weights that a path means. Of a run it is that of the newest checkpoint, and of the next if the run replaces that one
+     * meanwhile.
+     */
+    static <T> T reading(Path path, OpenOptions options, CheckpointFolder.Reading<T> reading) throws IOException {
+        Optional<Path> run = run(path, options);
+        if (run.isEmpty()) return reading.of(file(path, options));
+        return CheckpointFolder.withNewest(run.get(), newest -> reading.of(newest.resolve(name(options))))
+                .orElseThrow(() -> noCheckpoint(path));
+    }
+
+    /** The checkpoints of the run that a path means, if it means one. */
+    private static Optional<Path> run(Path path, OpenOptions options) {
+        if (!Files.isDirectory(path) || isDiffusers(path, options) || Files.exists(path.resolve(name(options))))
+            return Optional.empty();
+        return Optional.of(Files.isDirectory(path.resolve("checkpoints")) ? path.resolve("checkpoints") : path);
+    }
+
+    private static FormatException noCheckpoint(Path path) {
+        return new FormatException(
+                path,
+                "holds no checkpoint; give a run folder, a checkpoint's folder (with " + CheckpointFolder.EMA
+                        + "), a diffusers pipeline's folder (with model_index.json), or a file");
     }
 
     private static boolean isDiffusers(Path folder, OpenOptions options) {
@@ -79,14 +107,11 @@ public final class Checkpoints {
     static Path file(Path path, OpenOptions options) throws IOException {
         if (!Files.isDirectory(path)) return path;
         if (isDiffusers(path, options)) return DiffusersFolder.weights(path);
-        if (Files.exists(path.resolve(name(options)))) return path.resolve(name(options));
-        Path checkpoints = Files.isDirectory(path.resolve("checkpoints")) ? path.resolve("checkpoints") : path;
-        return CheckpointFolder.latest(checkpoints)
+        Optional<Path> run = run(path, options);
+        if (run.isEmpty()) return path.resolve(name(options));
+        return CheckpointFolder.latest(run.get())
                 .map(newest -> newest.resolve(name(options)))
-                .orElseThrow(() -> new FormatException(
-                        path,
-                        "holds no checkpoint; give a run folder, a checkpoint's folder (with " + CheckpointFolder.EMA
-                                + "), a diffusers pipeline's folder (with model_index.json), or a file"));
+                .orElseThrow(() -> noCheckpoint(path));
     }
 
     /**

@@ -83,7 +83,15 @@ public record Inspection(
      * @throws FormatException if a file is damaged
      */
     public static Inspection of(Path path, OpenOptions options) throws IOException {
-        Path file = Checkpoints.file(HubCache.ofEnvironment().resolve(path), options);
+        Path found = HubCache.ofEnvironment().resolve(path);
+        return Checkpoints.reading(found, options, file -> {
+            // one file of a run, which goes on meanwhile; others are found by more than their file
+            boolean ofRun = CheckpointFolder.isCheckpoint(file.toAbsolutePath().getParent());
+            return of(ofRun ? file : found, file, options);
+        });
+    }
+
+    private static Inspection of(Path path, Path file, OpenOptions options) throws IOException {
         boolean index = ShardIndex.is(file);
         TensorFile opened = TensorFile.inspected(file);
         List<NamedTensor> tensors = new ArrayList<>();
@@ -105,6 +113,7 @@ public record Inspection(
             notes = weights.notes();
             guess = guess(model.get());
         } catch (FormatException e) {
+            if (!Files.exists(file)) throw e; // a run has replaced it
             model = Optional.empty();
             notes = List.of();
             List<String> names = tensors.stream().map(NamedTensor::name).toList();

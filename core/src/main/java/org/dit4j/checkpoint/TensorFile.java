@@ -2,6 +2,7 @@ package org.dit4j.checkpoint;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -12,6 +13,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -49,6 +51,8 @@ final class TensorFile {
     private final Set<String> twice;
     /** Of torch.save: all of it, without tensors; else null. */
     private final Object root;
+    /** The file, until it is read; null where it is opened by its path. */
+    private final AtomicReference<FileChannel> opened = new AtomicReference<>();
     /** Of an index: the files of the set, and the tensors of each; else empty. */
     private final Map<TensorFile, List<String>> shards;
 
@@ -86,6 +90,21 @@ final class TensorFile {
         if (!isTorch(path)) return ofSafetensors(path);
         TorchFile.requireHarmless(path);
         return ofTorch(path);
+    }
+
+    /**
+     * As {@link #of(Path)} of a safetensors file that is open. It is read and closed by the first {@link #read}, whatever became of its path
+     * by then; who never reads leaves it to the garbage collector, which closes it too.
+     */
+    static TensorFile of(Path path, FileChannel channel) throws IOException {
+        try {
+            TensorFile file = ofSafetensors(path, Safetensors.header(path, channel));
+            file.opened.set(channel);
+            return file;
+        } catch (IOException | RuntimeException e) {
+            channel.close();
+            throw e;
+        }
     }
 
     /** As {@link #of(Path)}, also where Python would run programs by it, to be looked at only. */
@@ -143,8 +162,11 @@ final class TensorFile {
     }
 
     private static TensorFile ofSafetensors(Path path) throws IOException {
+        return ofSafetensors(path, Safetensors.header(path));
+    }
+
+    private static TensorFile ofSafetensors(Path path, SafetensorsHeader header) {
         Map<String, Entry> entries = new LinkedHashMap<>();
-        SafetensorsHeader header = Safetensors.header(path);
         header.entries().forEach((name, entry) -> entries.put(name, new Entry(entry.dtype(), entry.shape())));
         return new TensorFile(path, false, "", entries, header.unread(), header.metadata(), Set.of(), null, Map.of());
     }
@@ -231,6 +253,11 @@ final class TensorFile {
     /** These tensors, on the CPU, in the scope around the call. */
     Map<String, Tensor> read(Set<String> names) throws IOException {
         if (!shards.isEmpty()) return readShards(names);
+        FileChannel channel = opened.getAndSet(null);
+        if (channel != null)
+            try (channel) {
+                return Safetensors.read(path, channel, names);
+            }
         if (!torch) return Safetensors.read(path, names);
         Set<String> places = new LinkedHashSet<>();
         names.forEach(name -> places.add(prefix + name));

@@ -1,5 +1,6 @@
 package org.dit4j.data;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -12,8 +13,10 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import org.dit4j.io.AtomicFile;
@@ -37,6 +40,9 @@ public final class LatentCache implements Dataset {
 
     private static final String FORMAT = "dit4j latents";
     private static final int VERSION = 1;
+    /** How many MiB are read to see whether a cache is as it was written when it is opened. */
+    private static final int CHECKED_BLOCKS = 1024;
+
     private static final long MAX_INDEX_BYTES = 64 << 20;
     private static final ObjectMapper JSON = JsonMapper.builder()
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
@@ -53,7 +59,11 @@ public final class LatentCache implements Dataset {
             List<String> broken,
             List<Double> linearRgb) {}
 
-    private record Listed(String file, int numItems) {}
+    /** Without checksums in an index of before there were any. */
+    private record Listed(
+            String file,
+            int numItems,
+            @JsonInclude(JsonInclude.Include.NON_NULL) Checksums checksums) {}
 
     private final Path folder;
     private final Index index;
@@ -81,9 +91,67 @@ public final class LatentCache implements Dataset {
             close();
             throw e;
         }
-        if (size() != index.numItems || size() == 0)
-            throw new FormatException(
-                    folder.resolve(INDEX), "says " + index.numItems + " items, its shards hold " + size());
+        try {
+            if (size() != index.numItems || size() == 0)
+                throw new FormatException(
+                        folder.resolve(INDEX), "says " + index.numItems + " items, its shards hold " + size());
+            requireWhole();
+        } catch (IOException | RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    /** All of it where that takes a moment; else a sample, another one each time. */
+    private void requireWhole() throws IOException {
+        long blocks = index.shards.stream()
+                .filter(listed -> listed.checksums != null)
+                .mapToLong(listed -> listed.checksums.blocks().size())
+                .sum();
+        int every = (int) Math.max(1, (blocks + CHECKED_BLOCKS - 1) / CHECKED_BLOCKS);
+        int first = (int) (System.nanoTime() >>> 10 & 0xffff);
+        for (Listed listed : index.shards) {
+            if (listed.checksums == null) continue;
+            Path file = folder.resolve(listed.file);
+            List<String> damage = listed.checksums.damage(file, every, first++ % every);
+            if (!damage.isEmpty())
+                throw new FormatException(
+                        file,
+                        damage.get(0).replace(file + ": ", "") + "; dit verify " + folder
+                                + " names all that is damaged, and the same dit encode writes it again");
+        }
+    }
+
+    /**
+     * Reads every byte of a finished cache.
+     *
+     * @return shard → what is not as it was written, one line each; nothing for a shard of before there were checksums
+     */
+    public static Map<Path, Optional<List<String>>> verify(Path folder) throws IOException {
+        Map<Path, Optional<List<String>>> found = new LinkedHashMap<>();
+        for (Listed listed : readIndex(folder).shards) {
+            Path file = folder.resolve(listed.file);
+            Optional<List<String>> damage = Optional.empty();
+            if (!Files.exists(file)) damage = Optional.of(List.of(file + ": is not there"));
+            else if (listed.checksums != null) damage = Optional.of(listed.checksums.damage(file, 1, 0));
+            found.put(file, damage);
+        }
+        return found;
+    }
+
+    /** By what a shard is known to be whole: as the index says it, or, where that is not written yet, who wrote the shard. */
+    public static Optional<Checksums> checksums(Path shard) throws IOException {
+        Optional<Checksums> kept = Checksums.kept(shard);
+        Path folder = shard.toAbsolutePath().getParent();
+        if (kept.isPresent() || !isCache(folder)) return kept;
+        try {
+            return readIndex(folder).shards.stream()
+                    .filter(listed -> listed.file.equals(shard.getFileName().toString()) && listed.checksums != null)
+                    .map(Listed::checksums)
+                    .findFirst();
+        } catch (FormatException e) { // it is written anew
+            return Optional.empty();
+        }
     }
 
     private void open(int shard) throws IOException {
@@ -118,6 +186,10 @@ public final class LatentCache implements Dataset {
      * @throws NoSuchFileException if the index or a shard is absent
      */
     public static LatentCache open(Path folder) throws IOException {
+        return new LatentCache(folder, readIndex(folder));
+    }
+
+    private static Index readIndex(Path folder) throws IOException {
         Path file = folder.resolve(INDEX);
         if (!Files.isRegularFile(file))
             throw new NoSuchFileException(
@@ -147,7 +219,7 @@ public final class LatentCache implements Dataset {
                         || !index.linearRgb.stream().allMatch(value -> value != null && Double.isFinite(value))))
             throw new FormatException(
                     file, "linearRgb is not 3 rows of " + (index.latents.channels() + 1) + " finite numbers");
-        return new LatentCache(folder, index);
+        return index;
     }
 
     /**
@@ -157,7 +229,7 @@ public final class LatentCache implements Dataset {
      * @throws FormatException if a shard is damaged or of other latents, or there is not one item in them
      */
     public static LatentCache ofShards(Path folder, LatentsHeader header, List<Path> shards) throws IOException {
-        Index index = index(header, shards, Optional.empty());
+        Index index = index(header, shards, Optional.empty(), false);
         if (index.numItems == 0) throw new FormatException(folder, "not one of the pictures can be read");
         return new LatentCache(folder, index);
     }
@@ -171,18 +243,23 @@ public final class LatentCache implements Dataset {
      */
     public static void writeIndex(
             Path folder, LatentsHeader header, List<Path> shards, Optional<List<Double>> linearRgb) throws IOException {
-        byte[] content = JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(index(header, shards, linearRgb));
-        AtomicFile.write(folder.resolve(INDEX), content);
+        Index index = index(header, shards, linearRgb, true);
+        AtomicFile.write(
+                folder.resolve(INDEX), JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(index));
+        for (Path file : shards) Checksums.forget(file);
     }
 
-    private static Index index(LatentsHeader header, List<Path> shards, Optional<List<Double>> linearRgb)
+    private static Index index(
+            LatentsHeader header, List<Path> shards, Optional<List<Double>> linearRgb, boolean withChecksums)
             throws IOException {
         List<Listed> listed = new ArrayList<>();
         List<String> broken = new ArrayList<>();
         long numItems = 0;
         for (Path file : shards)
             try (LatentShard shard = LatentShard.open(file)) {
-                listed.add(new Listed(file.getFileName().toString(), shard.size()));
+                Optional<Checksums> kept = withChecksums ? Checksums.kept(file) : Optional.empty();
+                Checksums checksums = kept.isPresent() || !withChecksums ? kept.orElse(null) : Checksums.of(file);
+                listed.add(new Listed(file.getFileName().toString(), shard.size(), checksums));
                 broken.addAll(shard.broken());
                 numItems += shard.size();
             }

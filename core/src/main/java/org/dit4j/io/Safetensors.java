@@ -41,8 +41,13 @@ public final class Safetensors {
      */
     public static SafetensorsHeader header(Path path) throws IOException {
         try (FileChannel channel = RegularFile.open(path)) {
-            return SafetensorsJson.read(path, channel);
+            return header(path, channel);
         }
+    }
+
+    /** As {@link #header(Path)} of a file that is open; {@code path} is its name, for messages. */
+    public static SafetensorsHeader header(Path path, FileChannel channel) throws IOException {
+        return SafetensorsJson.read(path, channel);
     }
 
     /**
@@ -71,12 +76,17 @@ public final class Safetensors {
     public static Map<String, Tensor> read(Path path, Collection<String> keys) throws IOException {
         if (ShardIndex.is(path)) return read(ShardIndex.read(path).only(keys));
         try (FileChannel channel = RegularFile.open(path)) {
-            return read(path, channel, SafetensorsJson.read(path, channel), keys);
+            return read(path, channel, keys);
         }
     }
 
-    private static Map<String, Tensor> read(
-            Path path, FileChannel channel, SafetensorsHeader header, Collection<String> keys) throws IOException {
+    /** As {@link #read(Path, Collection)} of a file that is open and no index; {@code path} is its name, for messages. */
+    public static Map<String, Tensor> read(Path path, FileChannel channel, Collection<String> keys) throws IOException {
+        return read(path, channel, SafetensorsJson.read(path, channel), keys);
+    }
+
+    private static Map<String, Tensor> read(Path path, FileChannel channel, SafetensorsHeader header, Collection<String> keys)
+            throws IOException {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         try {
             for (String key : keys) {

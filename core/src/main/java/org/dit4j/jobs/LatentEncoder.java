@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.TreeMap;
+import org.dit4j.data.Checksums;
 import org.dit4j.data.Dataset;
 import org.dit4j.data.LatentCache;
 import org.dit4j.data.LatentShard;
@@ -175,11 +176,18 @@ public final class LatentEncoder implements ShardJob {
     @Override
     public OptionalLong finished(Shard shard) throws IOException {
         if (!Files.exists(shard.file())) return OptionalLong.empty();
+        Optional<Checksums> checksums = LatentCache.checksums(shard.file());
+        boolean isWhole = checksums.isEmpty()
+                || checksums.get().damage(shard.file(), 1, 0).isEmpty();
         LatentShard found;
         try {
             found = LatentShard.open(shard.file());
         } catch (FormatException e) {
             return OptionalLong.empty(); // damaged: written again
+        }
+        if (!isWhole && found.header().equals(header)) {
+            found.close();
+            return OptionalLong.empty();
         }
         try (found) {
             shard.requireSame("encoder", header.encoderDigest(), found.header().encoderDigest());
@@ -216,6 +224,7 @@ public final class LatentEncoder implements ShardJob {
             EncodedShard encoded = new EncodedShard(pictures, codec, header, config, shard);
             encoded.fill(progress);
             encoded.write(description(shard));
+            Checksums.of(shard.file()).keep(shard.file());
             return encoded.numBroken();
         }
     }

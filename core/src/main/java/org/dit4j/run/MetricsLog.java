@@ -18,12 +18,13 @@ import java.util.Deque;
 import org.dit4j.io.Durable;
 import org.dit4j.io.JsonLine;
 import org.dit4j.io.NoLinks;
+import org.dit4j.io.Uninterrupted;
 
 /**
  * {@code metrics.jsonl}: one JSON object for each log. All fields but {@code time}, the last, are the same to the last byte in a run that
  * was stopped and continued as in one that was not; for that a run that continues cuts off what was logged after its checkpoint.
  */
-final class MetricsLog implements AutoCloseable {
+final class MetricsLog {
     private static final ObjectMapper JSON = new ObjectMapper();
     /** A loss is a spike if it is so many times the median of those before it. */
     private static final double SPIKE = 1.5;
@@ -31,26 +32,30 @@ final class MetricsLog implements AutoCloseable {
     private static final int SPIKE_WINDOW = 20, SPIKE_FEWEST = 5;
 
     private final Path file;
-    private final FileChannel channel;
     private final Deque<Double> losses = new ArrayDeque<>();
+    /** Of the whole lines. */
+    private long bytes;
 
     /** Opens the log for more; of what is there, the whole lines in the first {@code bytes} stay. */
     MetricsLog(Path file, long bytes) throws IOException {
         this.file = file;
-        channel = NoLinks.open(
+        Uninterrupted.run(() -> {
+            try (FileChannel channel = open()) {
+                this.bytes = endOfWholeLines(channel, Math.min(bytes, channel.size()));
+                channel.truncate(this.bytes);
+            }
+        });
+        rememberLossesOf(file);
+    }
+
+    /** Each time anew: an interrupt of a thread closes what it has open. */
+    private FileChannel open() throws IOException {
+        return NoLinks.open(
                 file.getParent(), file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-        try {
-            channel.truncate(endOfWholeLines(Math.min(bytes, channel.size())));
-            channel.position(channel.size());
-            rememberLossesOf(file);
-        } catch (IOException | RuntimeException e) {
-            channel.close();
-            throw e;
-        }
     }
 
     /** Half a line, of a file that somebody cut short, would spoil the one after it. */
-    private long endOfWholeLines(long bytes) throws IOException {
+    private static long endOfWholeLines(FileChannel channel, long bytes) throws IOException {
         ByteBuffer last = ByteBuffer.allocate(1);
         for (long end = bytes; end > 0; end--) {
             channel.read(last.clear(), end - 1);
@@ -95,13 +100,22 @@ final class MetricsLog implements AutoCloseable {
         if (Double.isFinite(log.time().percentOfPeak()))
             time.put("percent_of_peak", log.time().percentOfPeak());
         if (log.time().memoryBytes() > 0) time.put("memory_bytes", log.time().memoryBytes());
-        ByteBuffer bytes = ByteBuffer.wrap((JSON.writeValueAsString(line) + "\n").getBytes(StandardCharsets.UTF_8));
-        long size = channel.size();
-        try {
-            while (bytes.hasRemaining()) channel.write(bytes);
-        } catch (IOException e) {
-            channel.truncate(size); // no half lines
-            throw e;
+        byte[] text = (JSON.writeValueAsString(line) + "\n").getBytes(StandardCharsets.UTF_8);
+        Uninterrupted.run(() -> append(text));
+        bytes += text.length;
+    }
+
+    private void append(byte[] text) throws IOException {
+        try (FileChannel channel = open()) {
+            channel.truncate(bytes); // no half lines
+            bytes = channel.size(); // less, if somebody cut it
+            ByteBuffer rest = ByteBuffer.wrap(text);
+            try {
+                while (rest.hasRemaining()) channel.write(rest, bytes + rest.position());
+            } catch (IOException e) {
+                if (channel.isOpen()) channel.truncate(bytes);
+                throw e;
+            }
         }
     }
 
@@ -114,17 +128,14 @@ final class MetricsLog implements AutoCloseable {
     }
 
     /** The size of the file. */
-    long bytes() throws IOException {
-        return channel.size();
+    long bytes() {
+        return bytes;
     }
 
     /** Makes what was added durable; on any thread. */
     void force() throws IOException {
-        Durable.force(file, channel);
-    }
-
-    @Override
-    public void close() throws IOException {
-        channel.close();
+        try (FileChannel channel = open()) {
+            Durable.force(file, channel);
+        }
     }
 }

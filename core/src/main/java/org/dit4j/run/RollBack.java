@@ -3,19 +3,18 @@ package org.dit4j.run;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Optional;
-import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.train.DivergedException;
 import org.dit4j.train.Trainer;
 
 /** Goes on from older weights with newer data where a run diverges; the same data would lead to the same end. */
 final class RollBack {
-    private final Path checkpoints;
+    private final OwnCheckpoints checkpoints;
     private final int most;
     private final RunLog log;
     private long count;
 
     /** @param count how often the run has gone back already */
-    RollBack(Path checkpoints, int most, RunLog log, long count) {
+    RollBack(OwnCheckpoints checkpoints, int most, RunLog log, long count) {
         this.checkpoints = checkpoints;
         this.most = most;
         this.log = log;
@@ -33,7 +32,7 @@ final class RollBack {
      * @throws DivergedException if there is none, or the run has gone back too often
      */
     void apply(Trainer trainer, String reason) throws IOException {
-        Optional<Path> good = CheckpointFolder.newestWhole(checkpoints, line -> {});
+        Optional<Path> good = checkpoints.newestWhole(line -> {}, line -> {});
         if (good.isEmpty() || count >= most)
             throw new DivergedException(
                     reason + (good.isEmpty() ? ", and there is no checkpoint" : ", after " + count + " rollbacks")

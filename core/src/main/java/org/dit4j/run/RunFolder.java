@@ -202,10 +202,10 @@ public record RunFolder(Path path) {
     }
 
     private Optional<RunIdentity> saved() throws IOException {
-        Optional<Path> checkpoint = CheckpointFolder.latest(checkpoints());
-        if (checkpoint.isEmpty()) return Optional.empty();
         try {
-            return RunIdentity.ofState(CheckpointFolder.state(checkpoint.get()));
+            return CheckpointFolder.withNewest(
+                            checkpoints(), newest -> RunIdentity.ofState(CheckpointFolder.state(newest)))
+                    .orElse(Optional.empty());
         } catch (JsonProcessingException e) { // damaged too
             return Optional.empty();
         }

@@ -118,7 +118,12 @@ public final class RunLock implements AutoCloseable {
 
     /** The number of the process that trains in {@code folder} now, if one does; changes nothing. */
     public static synchronized OptionalLong holder(RunFolder folder) throws IOException {
-        Path file = file(folder);
+        Path file;
+        try {
+            file = file(folder);
+        } catch (NoSuchFileException e) {
+            return OptionalLong.empty();
+        }
         if (HELD.contains(file)) return OptionalLong.of(ProcessHandle.current().pid());
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             if (!FileLocks.isHeld(file, channel, PLACE, 1)) return OptionalLong.empty();

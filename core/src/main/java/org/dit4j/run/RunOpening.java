@@ -96,18 +96,22 @@ final class RunOpening {
                     + String.join("; ", identity.differences(former)) + "; begin another run with --resume never");
         repair(former, identity);
         folder.keep(fingerprint);
-        List<String> damage = new ArrayList<>();
-        Optional<Path> checkpoint = CheckpointFolder.newestWhole(folder.checkpoints(), damage::add);
+        List<String> damage = new ArrayList<>(), foreign = new ArrayList<>();
+        OwnCheckpoints own = new OwnCheckpoints(folder, former, identity);
+        Optional<Path> checkpoint = own.newestWhole(damage::add, foreign::add);
         if (checkpoint.isEmpty() && !damage.isEmpty())
             throw new IOException("no checkpoint of " + folder.path() + " is whole: " + damage.get(0)
                     + "; start another run with --resume never");
+        if (checkpoint.isEmpty() && !foreign.isEmpty())
+            throw new IOException("no checkpoint in " + folder.path() + " is of this run: " + foreign.get(0)
+                    + "; take it away, or start another run with --resume never");
         InitialState initial = checkpoint.isPresent() ? InitialState.FRESH : initialState(former);
         Trainer trainer = closing(
                 checkpoint.isPresent()
                         ? Trainer.resume(config, plan.execution(), dataset, checkpoint.get())
                         : Trainer.begin(config, plan.execution(), dataset, initial.steps(), initial::load));
         RunLog log = new RunLog(folder.log());
-        MetricsLog metrics = closing(new MetricsLog(folder.metrics(), saved(checkpoint, "metricsBytes")));
+        MetricsLog metrics = new MetricsLog(folder.metrics(), saved(checkpoint, "metricsBytes"));
         Snapshot snapshot = closing(new Snapshot(trainer.state(), description()));
         Saver saver = new Saver(
                 folder.checkpoints(),
@@ -119,10 +123,10 @@ final class RunOpening {
                 checkpoint.isPresent() ? trainer.steps() : -1);
         opened.set(opened.size() - 1, saver); // which closes the snapshot
         ValidationLog validationLog = new ValidationLog(folder.validation(), trainer.steps());
-        RollBack rollBack =
-                new RollBack(folder.checkpoints(), plan.safety().maxRollbacks(), log, saved(checkpoint, "rollbacks"));
+        RollBack rollBack = new RollBack(own, plan.safety().maxRollbacks(), log, saved(checkpoint, "rollbacks"));
         for (String line : damage) log.warn("Skipped a damaged checkpoint: " + line);
-        for (String line : identity.differences(former)) log.warn("Changed " + line);
+        for (String line : foreign) log.warn("Skipped a checkpoint: " + line);
+        for (String line : identity.differences(former)) log.warn(RunLog.CHANGED + line);
         return new OpenedRun(
                 lock,
                 folder,

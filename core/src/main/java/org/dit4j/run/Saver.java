@@ -1,7 +1,6 @@
 package org.dit4j.run;
 
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -45,6 +44,7 @@ final class Saver implements AutoCloseable {
         this.metrics = metrics;
         this.log = log;
         this.savedStep = savedStep;
+        writer.execute(() -> {}); // makes its thread now: later there may be too many, as a container limits them
     }
 
     private static Thread writerThread(Runnable task) {
@@ -97,18 +97,34 @@ final class Saver implements AutoCloseable {
         if (saving == null) return;
         Future<Path> finished = saving;
         saving = null;
+        Path saved;
         try {
-            Path saved = finished.get();
-            savedStep = Long.parseLong(saved.getFileName().toString().substring("step-".length()));
-            log.tell("Saved checkpoint to " + saved);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new InterruptedIOException("interrupted while a checkpoint was written");
+            saved = uninterrupted(finished);
         } catch (ExecutionException e) {
-            if (!(e.getCause() instanceof IOException cause))
-                throw new IllegalStateException("a checkpoint could not be written: " + e.getCause(), e.getCause());
+            IOException cause = e.getCause() instanceof IOException failed
+                    ? failed
+                    : new IOException("a checkpoint could not be written: " + e.getCause(), e.getCause());
             log.warn("Saving failed: " + cause.getMessage());
             if (must || safety.onSaveFailure() == Safety.OnSaveFailure.STOP) throw new SaveException(cause);
+            return;
+        }
+        savedStep = Long.parseLong(saved.getFileName().toString().substring("step-".length()));
+        log.tell("Saved checkpoint to " + saved);
+    }
+
+    /** An interrupt ends the run, but not what is being written, and until then nobody may touch the snapshot. */
+    private static <T> T uninterrupted(Future<T> future) throws ExecutionException {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    return future.get();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        } finally {
+            if (interrupted) Thread.currentThread().interrupt();
         }
     }
 

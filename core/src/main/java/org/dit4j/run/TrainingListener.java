@@ -4,7 +4,10 @@ import java.io.IOException;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.ValidationLosses;
 
-/** Follows a run; all calls come on the training thread, between steps. */
+/**
+ * Follows a run; all calls come on the training thread, between steps. What {@link #onStep} or {@link #onMessage} throws ends the run, which
+ * leaves a checkpoint before; what the others throw is logged, and the run goes on: no picture or chart is worth it.
+ */
 public interface TrainingListener {
     /** After each step; {@code false} ends the run as if it had reached its last step. */
     default boolean onStep(Trainer trainer) throws IOException {

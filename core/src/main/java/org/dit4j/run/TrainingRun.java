@@ -1,6 +1,8 @@
 package org.dit4j.run;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.channels.ClosedChannelException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -24,7 +26,7 @@ public final class TrainingRun implements AutoCloseable {
     public enum Ending {
         /** It has all its steps, or its listener ended it. */
         FINISHED,
-        /** By {@link #stop}; the same command continues it. */
+        /** By {@link #stop}, or an interrupt of its thread; the same command continues it. */
         STOPPED
     }
 
@@ -45,9 +47,15 @@ public final class TrainingRun implements AutoCloseable {
     /** The epoch of the next step, once the log says it; −1 before. */
     private long epoch = -1;
 
-    private volatile boolean stopping;
+    private volatile boolean stopping, saveAsked;
+    /** Whether the thread was, which is to end the run; the mark itself would end all work on files. */
+    private boolean interrupted;
     /** Null before {@link #run}. */
     private TrainingListener listener;
+
+    private final Timetable timetable;
+    /** The step of the last log, and when it was, later by what the looks since then took. */
+    private long logged, loggedNanos;
 
     private TrainingRun(OpenedRun opened) {
         lock = opened.lock();
@@ -63,6 +71,7 @@ public final class TrainingRun implements AutoCloseable {
         origin = opened.origin();
         epochSize = opened.dataset().size();
         speed = new Speed(plan.config(), plan.execution(), trainer.device());
+        timetable = new Timetable(plan.cadence());
         logStart(opened.checkpoint(), opened.dataset());
     }
 
@@ -159,6 +168,11 @@ public final class TrainingRun implements AutoCloseable {
         stopping = true;
     }
 
+    /** Has {@link #run} write a checkpoint after the step that it is at, and go on; from any thread. */
+    public void save() {
+        saveAsked = true;
+    }
+
     /** Whether {@link #stop} was asked for: who draws then may end with a {@link CancellationException}, and is asked again by the next run. */
     public boolean isStopping() {
         return stopping;
@@ -182,17 +196,32 @@ public final class TrainingRun implements AutoCloseable {
     }
 
     /**
-     * Trains to the last step, until the listener ends it, or {@link #stop} does.
+     * Trains to the last step, until the listener ends it, or {@link #stop} or an interrupt of this thread does. Whatever it ends with, an
+     * exception or error of the data, the listener or the machine, a checkpoint of the last whole step is written before, but for a run
+     * that diverged. Samples, logs and validations that fail, where the listener makes them, are logged as a warning and end nothing,
+     * unless they cannot be written and {@link Safety#onSaveFailure} says that this ends the run.
      *
      * @throws SaveException if a checkpoint cannot be written that must be
-     * @throws IOException if data cannot be read, which leaves a checkpoint, or if something else cannot be written that must be
+     * @throws IOException if data cannot be read, or something cannot be written that must be
      * @throws DivergedException if losses, gradients or weights are no longer finite and going back did not help
      */
     public Ending run(TrainingListener following) throws IOException {
         listener = following;
-        log.tellTo(following);
-        Timetable timetable = new Timetable(plan.cadence());
-        long logged = trainer.steps();
+        logged = trainer.steps();
+        try {
+            log.tellTo(following);
+            return train();
+        } catch (IOException | RuntimeException | Error e) {
+            hearInterrupt();
+            if (interrupted && isOfInterrupt(e) && trainer.state().isIntact()) return stopped();
+            keep(e);
+            throw e;
+        } finally {
+            if (interrupted) Thread.currentThread().interrupt();
+        }
+    }
+
+    private Ending train() throws IOException {
         boolean last = timetable.isLast(trainer.steps());
         if (trainer.steps() > 0) { // a run that was stopped has saved without what was due then
             look(
@@ -200,20 +229,17 @@ public final class TrainingRun implements AutoCloseable {
                     timetable.toDraw(trainer.steps(), last, last) && Files.notExists(folder.samples(trainer.steps())));
             if (stopping) return stopped();
         }
-        long since = System.nanoTime();
+        loggedNanos = System.nanoTime();
         saver.startClock();
         while (!last) {
             logEpoch();
-            step();
+            hearInterrupt();
+            trainer.step();
             saver.poll();
             last = !listener.onStep(trainer) || timetable.isLast(trainer.steps());
+            hearInterrupt();
             boolean toLog = timetable.toLog(trainer.steps(), last);
-            if (toLog) {
-                double loss = trainer.drainMeanLoss(); // waits for the device, so the time is that of finished steps
-                report(loss, (trainer.steps() - logged) * 1e9 / (System.nanoTime() - since));
-                logged = trainer.steps();
-                since = System.nanoTime();
-            }
+            if (toLog) report();
             if (last) save(true); // what follows may take long
             boolean hasTime = timetable.hasTime(toLog, last);
             boolean toValidate = timetable.toValidate(trainer.steps(), hasTime, last),
@@ -224,31 +250,56 @@ public final class TrainingRun implements AutoCloseable {
                 if (hasTime) timetable.beginLook();
                 look(toValidate, toDraw);
                 if (hasTime) timetable.endLook();
-                since += System.nanoTime() - start;
+                loggedNanos += System.nanoTime() - start;
             }
             if (stopping && (!last || toValidate || toDraw)) return stopped();
-            if (!last && (timetable.toSave(trainer.steps()) || isLastSaveOld())) save(false);
+            if (!last && (timetable.toSave(trainer.steps()) || isLastSaveOld() || saveAsked)) {
+                saveAsked = false;
+                save(false);
+            }
         }
+        if (trainer.skippedSteps() > 0)
+            log.warn("Of all " + trainer.steps() + " steps " + trainer.skippedSteps()
+                    + " were skipped and trained nothing: their loss or gradients were not finite");
         log.add("Done!");
         return Ending.FINISHED;
     }
 
-    /** A step, or, if its data cannot be read, a checkpoint of the one before it. */
-    private void step() throws IOException {
+    /** An interrupt stops the run. Its mark is taken away until the end, since it would close the files that are written until then. */
+    private void hearInterrupt() {
+        if (!Thread.interrupted()) return;
+        interrupted = true;
+        stopping = true;
+    }
+
+    /** Whether something failed only because the thread was interrupted. */
+    private static boolean isOfInterrupt(Throwable thrown) {
+        for (Throwable cause = thrown; cause != null; cause = cause.getCause())
+            if (cause instanceof InterruptedIOException
+                    || cause instanceof ClosedChannelException
+                    || cause instanceof InterruptedException) return true;
+        return false;
+    }
+
+    /** A checkpoint of the last step before the run ends with {@code ending}, if the state is that of a step. */
+    private void keep(Throwable ending) {
+        log.add("Ended after step " + trainer.steps() + " by " + ending);
+        if (ending instanceof DivergedException
+                || trainer.steps() == 0
+                || !trainer.state().isIntact()) return;
         try {
-            trainer.step();
-        } catch (IOException e) {
-            try {
-                if (trainer.steps() > 0) save(true);
-            } catch (IOException | RuntimeException failed) {
-                e.addSuppressed(failed);
-            }
-            throw e;
+            // by what comes after the step that failed, the log would have other means in a run that goes on
+            boolean last = timetable.isLast(trainer.steps());
+            if (timetable.toLog(trainer.steps(), last) && logged < trainer.steps()) logMetrics();
+            saver.begin(trainer.steps(), rollBack.count());
+            saver.finish(true);
+        } catch (IOException | RuntimeException | Error e) {
+            if (e != ending) ending.addSuppressed(e);
         }
     }
 
     private Ending stopped() throws IOException {
-        save(true);
+        if (trainer.steps() > 0) save(true);
         log.add("Stopped at step " + trainer.steps());
         return Ending.STOPPED;
     }
@@ -256,12 +307,33 @@ public final class TrainingRun implements AutoCloseable {
     /** Validates and draws, but for what a stop leaves out. */
     private void look(boolean toValidate, boolean toDraw) throws IOException {
         if (toValidate && validation.isPresent() && !stopping) validate(validation.get());
-        if (!toDraw || stopping) return;
+        if (toDraw && !stopping) show("samples", () -> listener.onSamples(trainer));
+    }
+
+    /** What a person is shown of a run. */
+    @FunctionalInterface
+    private interface Show {
+        void run() throws IOException;
+    }
+
+    /** What is shown costs no run: what fails is logged, and left out; so is what is ended by a stop. */
+    private void show(String what, Show show) throws IOException {
         try {
-            listener.onSamples(trainer);
+            show.run();
         } catch (CancellationException e) {
-            if (!stopping) throw e;
+            if (!stopping) notShown(what, e);
+        } catch (IOException e) {
+            if (plan.safety().onSaveFailure() == Safety.OnSaveFailure.STOP) throw e;
+            notShown(what, e);
+        } catch (RuntimeException | VirtualMachineError | LinkageError e) { // as memory, or fonts, that are not there
+            notShown(what, e);
         }
+    }
+
+    private void notShown(String what, Throwable failure) throws IOException {
+        hearInterrupt();
+        if (interrupted && isOfInterrupt(failure)) return;
+        log.warn("No " + what + " of step " + trainer.steps() + ": " + failure);
     }
 
     private boolean isValidated() throws IOException {
@@ -269,7 +341,13 @@ public final class TrainingRun implements AutoCloseable {
     }
 
     private void validate(Validation on) throws IOException {
-        ValidationLosses losses = on.losses(trainer);
+        ValidationLosses losses;
+        try {
+            losses = on.losses(trainer);
+        } catch (IOException | RuntimeException | VirtualMachineError e) {
+            notShown("validation", e);
+            return;
+        }
         try {
             validationLog.add(losses);
         } catch (IOException e) {
@@ -277,7 +355,7 @@ public final class TrainingRun implements AutoCloseable {
             log.warn("No validation in its log: " + e.getMessage());
         }
         log.add("(step=%07d) Validation Loss: %.4f", losses.step(), losses.loss());
-        listener.onValidation(trainer, losses);
+        show("report of the validation", () -> listener.onValidation(trainer, losses));
     }
 
     /** As published; where a batch begins in one epoch and ends in the next, the line stands before the batch after it. */
@@ -294,8 +372,22 @@ public final class TrainingRun implements AutoCloseable {
         return seconds > 0 && saver.isOlderThan(seconds);
     }
 
-    private void report(double loss, double stepsPerSecond) throws IOException {
-        TrainingLog figures = described(loss, stepsPerSecond);
+    private void report() throws IOException {
+        TrainingLog figures = logMetrics();
+        show("report of the log", () -> listener.onLog(trainer, figures));
+        if (trainer.skippedInARow() > 0)
+            log.warn("Skipped " + trainer.skippedInARow() + " steps in a row, " + trainer.skippedSteps()
+                    + " in all: the loss or the gradients were not finite");
+        if (trainer.skippedInARow() >= plan.safety().maxSkippedInARow())
+            rollBack("the loss or the gradients of the last " + trainer.skippedInARow() + " steps up to step "
+                    + trainer.steps() + " are not finite");
+    }
+
+    private TrainingLog logMetrics() throws IOException {
+        double loss = trainer.drainMeanLoss(); // waits for the device, so the time is that of finished steps
+        TrainingLog figures = described(loss, (trainer.steps() - logged) * 1e9 / (System.nanoTime() - loggedNanos));
+        logged = trainer.steps();
+        loggedNanos = System.nanoTime();
         try {
             metrics.add(figures);
         } catch (IOException e) {
@@ -304,14 +396,8 @@ public final class TrainingRun implements AutoCloseable {
         }
         log.add(
                 "(step=%07d) Train Loss: %.4f, Train Steps/Sec: %.2f%s",
-                figures.step(), loss, stepsPerSecond, figures.spike() ? " (spike)" : "");
-        listener.onLog(trainer, figures);
-        if (trainer.skippedInARow() > 0)
-            log.warn("Skipped " + trainer.skippedInARow() + " steps in a row, " + trainer.skippedSteps()
-                    + " in all: the loss or the gradients were not finite");
-        if (trainer.skippedInARow() >= plan.safety().maxSkippedInARow())
-            rollBack("the loss or the gradients of the last " + trainer.skippedInARow() + " steps up to step "
-                    + trainer.steps() + " are not finite");
+                figures.step(), loss, figures.time().stepsPerSecond(), figures.spike() ? " (spike)" : "");
+        return figures;
     }
 
     private TrainingLog described(double loss, double stepsPerSecond) {
@@ -347,9 +433,9 @@ public final class TrainingRun implements AutoCloseable {
     /** Waits for the checkpoint that is being written; the folder is free then. */
     @Override
     public void close() throws IOException {
-        saver.close();
-        metrics.close();
-        trainer.close();
-        lock.close();
+        try (lock;
+                trainer) {
+            saver.close();
+        }
     }
 }

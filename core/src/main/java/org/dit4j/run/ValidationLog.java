@@ -16,6 +16,7 @@ import java.util.List;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.JsonLine;
 import org.dit4j.io.NoLinks;
+import org.dit4j.io.Uninterrupted;
 import org.dit4j.train.ValidationLosses;
 
 /**
@@ -47,15 +48,18 @@ final class ValidationLog {
     }
 
     void add(ValidationLosses losses) throws IOException {
+        long size = Files.exists(file) ? Files.size(file) : 0;
+        Uninterrupted.run(() -> append(line(losses).getBytes(StandardCharsets.UTF_8), size));
+    }
+
+    private void append(byte[] line, long size) throws IOException {
         try (FileChannel channel =
                 NoLinks.open(file.getParent(), file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
-            long size = channel.size();
-            channel.position(size);
+            ByteBuffer rest = ByteBuffer.wrap(line);
             try {
-                ByteBuffer rest = ByteBuffer.wrap(line(losses).getBytes(StandardCharsets.UTF_8));
-                while (rest.hasRemaining()) channel.write(rest);
+                while (rest.hasRemaining()) channel.write(rest, size + rest.position());
             } catch (IOException e) {
-                channel.truncate(size); // no half lines
+                if (channel.isOpen()) channel.truncate(size); // no half lines
                 throw e;
             }
         }

@@ -32,6 +32,7 @@ public final class TrainState implements AutoCloseable {
 
     private long steps;
     private long trainedImages;
+    private boolean intact = true;
 
     /** Of step 0: fresh weights from the seed of the configuration, in whose training {@code device} is the caller's. */
     public TrainState(TrainConfig config, Device device) {
@@ -84,11 +85,12 @@ public final class TrainState implements AutoCloseable {
 
     /** Moves the weights by the gradients of one whole batch, and the average after them; skips what is not finite. Waits for nothing. */
     void update() {
-        steps++;
-        trainedImages += config.globalBatchSize();
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             Tensor norm = parameters.gradientNorm();
+            beginChange();
+            steps++;
+            trainedImages += config.globalBatchSize();
             Tensor skip = tally.finish(norm);
             if (config.clipNorm() > 0) clip(norm);
             double decay = config.ema().at(trainedImages, config.globalBatchSize());
@@ -104,7 +106,22 @@ public final class TrainState implements AutoCloseable {
                             scalars,
                             settings);
             parameters.round();
+            endChange();
         }
+    }
+
+    /** From here to {@link #endChange} the state is that of no step. */
+    void beginChange() {
+        intact = false;
+    }
+
+    void endChange() {
+        intact = true;
+    }
+
+    /** Whether the state is that of the last step; false once a change of it failed half-way. */
+    public boolean isIntact() {
+        return intact;
     }
 
     private void clip(Tensor norm) {

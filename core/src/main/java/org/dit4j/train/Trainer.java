@@ -275,12 +275,14 @@ public final class Trainer implements AutoCloseable {
 
     /** Goes back to the weights, average and moments of {@code checkpoint}; steps and data go on, past what made the run diverge. */
     public void rollBack(Path checkpoint) throws IOException {
+        state.beginChange();
         Snapshot.restoreBuffers(state, checkpoint);
         Tally.Counts now = state.tally().read();
         state.restore(
                 state.steps(),
                 state.trainedImages(),
                 new Tally.Counts(now.lossSum(), now.lossSteps(), now.skippedSteps(), 0, 0));
+        state.endChange();
     }
 
     /** Waits until the device has done what it was given. */

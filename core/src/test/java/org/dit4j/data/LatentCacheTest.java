@@ -223,6 +223,7 @@ class LatentCacheTest {
             tensors.put(LatentShard.MEAN, Tensors.of(new float[] {1, Float.NaN, 0, 0}, 1, 2, 1, 2));
             LatentShard.write(file(0), HEADER, Map.of(), List.of(), tensors);
         }
+        LatentCache.writeIndex(folder, HEADER, List.of(file(0), file(1), file(2)), Optional.empty());
         try (LatentCache cache = LatentCache.open(folder)) {
             assertThrows(FormatException.class, () -> pixels(cache, 0));
         }

@@ -14,6 +14,7 @@ import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
@@ -418,5 +419,57 @@ class LatentEncoderTest {
             Tensors.of(new float[1], 1);
             assertNotEquals(before, Pointer.totalCount(), "the counter is blind");
         }
+    }
+
+    private static void flip(Path file, int at) throws IOException {
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[at] ^= 4;
+        Files.write(file, bytes);
+    }
+
+    /** In the middle of numbers, any of which could be: in a finished folder, and in one that was stopped. */
+    @Test
+    void aFlippedBitInAShardIsNoticedAndTheSameJobWritesItAgain(@TempDir Path stopped) throws IOException {
+        Dataset data = pictures(29);
+        encode(data, CONFIG);
+        Map<String, List<Byte>> whole = files(folder);
+        Path second = folder.resolve("latents-00001.safetensors");
+        int size = (int) Files.size(second);
+        for (int at : new int[] {size / 3, size / 2, size - 1}) {
+            flip(second, at);
+            String message = assertThrows(FormatException.class, () -> LatentCache.open(folder))
+                    .getMessage();
+            assertTrue(message.startsWith(second + ": block 0 (from byte 0 on) is damaged; dit verify "), message);
+            assertEquals(
+                    Optional.of(List.of(second + ": block 0 (from byte 0 on) is damaged")),
+                    LatentCache.verify(folder).get(second));
+            FileTime first = Files.getLastModifiedTime(folder.resolve("latents-00000.safetensors"));
+            encode(data, CONFIG);
+            assertEquals(first, Files.getLastModifiedTime(folder.resolve("latents-00000.safetensors")));
+            assertEquals(whole, files(folder));
+        }
+        assertThrows(
+                CancellationException.class,
+                () -> encode(data, codec, stopped, CONFIG, (done, numLeftOut) -> {
+                    if (done >= 19) throw new CancellationException();
+                }));
+        flip(stopped.resolve("latents-00000.safetensors"), size / 2);
+        encode(data, codec, stopped, CONFIG, Progress.NONE);
+        assertEquals(whole, files(stopped));
+    }
+
+    @Test
+    void latentsOfBeforeThereWereChecksumsAreOpenedUnchecked() throws IOException {
+        encode(pictures(9), CONFIG);
+        Path index = folder.resolve(LatentCache.INDEX);
+        String old = Files.readString(index).replaceAll("(?s),\\s*\"checksums\" : \\{[^}]*\\}", "");
+        assertFalse(old.contains("checksums"), old);
+        Files.writeString(index, old);
+        LatentCache.open(folder).close();
+        assertTrue(LatentCache.verify(folder).values().stream().allMatch(Optional::isEmpty));
+        encode(pictures(9), CONFIG);
+        assertEquals(
+                List.of(Optional.of(List.of()), Optional.of(List.of())),
+                List.copyOf(LatentCache.verify(folder).values()));
     }
 }

@@ -23,6 +23,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
 import org.dit4j.checkpoint.CheckpointFolder;
 import org.dit4j.checkpoint.Retention;
@@ -135,6 +136,61 @@ class ResumeTest {
         Files.write(file, bytes);
         TinyRun.assertSame(expected, run.train());
         assertTrue(Files.readString(folder.log()).contains("Skipped a damaged checkpoint: " + file));
+    }
+
+    private static void copy(Path from, Path to) throws IOException {
+        Files.createDirectories(to);
+        try (Stream<Path> files = Files.list(from)) {
+            for (Path file : files.toList())
+                Files.copy(file, to.resolve(file.getFileName().toString()));
+        }
+    }
+
+    /** Of another seed; of another learning rate is the same to this. */
+    @Test
+    void aCheckpointOfAnotherRunIsNotGoneOnWith() throws IOException {
+        RunFolder expected = run("whole").train();
+        TinyRun other = run("other"), run = run("run");
+        other.seed = 8;
+        RunFolder foreign = other.train();
+        run.trainAndStopAt(6);
+        RunFolder folder = run.folder();
+        copy(newest(foreign), folder.checkpoints().resolve("step-0000020"));
+        TinyRun.assertSame(expected, run.train());
+        assertTrue(Files.readString(folder.log())
+                .contains("Skipped a checkpoint: " + folder.checkpoints().resolve("step-0000020")
+                        + " is of another run: seed: 8, was 7"));
+    }
+
+    @Test
+    void aRunThatHasAnotherRunsCheckpointsOnlyIsNotSilentlyBegunAnew() throws IOException {
+        TinyRun other = run("other"), run = run("run");
+        other.seed = 8;
+        copy(newest(other.train()), run.folder().checkpoints().resolve("step-0000020"));
+        String message = assertThrows(IOException.class, run::open).getMessage();
+        assertTrue(message.contains(" is of this run: ") && message.contains("seed: 8, was 7"), message);
+    }
+
+    /** The folder says still what it began with, and its log what came after. */
+    @Test
+    void aRunWhoseSettingsWereChangedGoesOnFromItsOwnCheckpoints() throws IOException {
+        TinyRun run = run("run");
+        run.trainAndStopAt(6);
+        RunFolder folder = run.folder();
+        for (int seed : new int[] {8, 9, 7}) {
+            run.seed = seed;
+            long before = CheckpointFolder.state(newest(folder)).get("step").asLong();
+            try (TrainingRun opened = TrainingRun.open(folder, run.plan(), run.data)) {
+                assertEquals(before, opened.trainer().steps(), "with seed " + seed);
+                assertEquals(TrainingRun.Ending.FINISHED, opened.run(new TrainingListener() {
+                    @Override
+                    public boolean onStep(Trainer trainer) {
+                        return trainer.steps() < before + 3;
+                    }
+                }));
+            }
+        }
+        assertFalse(Files.readString(folder.log()).contains("Skipped"));
     }
 
     @Test
@@ -358,7 +414,7 @@ class ResumeTest {
         };
         assertThrows(IllegalStateException.class, () -> run.train(interrupting));
         assertTrue(Thread.interrupted(), "still");
-        assertEquals("step-0000004", newest(run.folder()).getFileName().toString());
+        assertEquals("step-0000005", newest(run.folder()).getFileName().toString());
     }
 
     /** So many steps of four samples, from the one after {@code steps} on. */
@@ -387,6 +443,29 @@ class ResumeTest {
                         "Rolled back to the weights of " + folder.checkpoints().resolve("step-0000008")),
                 log);
         assertTrue(TinyRun.metrics(folder).get(10).contains("\"loss\":null,"), "step 11 has no loss");
+    }
+
+    /** Never three in a row, so that it never goes back. */
+    @Test
+    void aRunSaysAtItsEndHowManyOfItsStepsTrainedNothing() throws IOException {
+        TinyRun run = run("run");
+        run.data = new BrokenLatents(LongStream.range(0, 80)
+                .filter(sample -> sample / 4 % 3 != 2)
+                .boxed()
+                .toList());
+        run.safety = afterThreeSteps(0);
+        List<String> told = new ArrayList<>();
+        RunFolder folder = run.train(new TrainingListener() {
+            @Override
+            public void onMessage(String message) {
+                told.add(message);
+            }
+        });
+        String line = "Of all 20 steps 14 were skipped and trained nothing: their loss or gradients were not finite";
+        assertEquals(line, told.get(told.size() - 1));
+        assertTrue(Files.readString(folder.log()).contains(line));
+        assertEquals(
+                14, CheckpointFolder.state(newest(folder)).get("skippedSteps").asLong());
     }
 
     @Test
@@ -492,24 +571,20 @@ class ResumeTest {
     @Test
     void aLossFarAboveThoseBeforeItIsFlagged() throws IOException {
         Path file = temporary.resolve("metrics.jsonl");
-        try (MetricsLog metrics = new MetricsLog(file, 0)) {
-            assertFalse(added(metrics, 9), "nothing to compare with");
-            for (int i = 0; i < 5; i++) assertFalse(added(metrics, 1 + 0.1 * i));
-        }
-        try (MetricsLog metrics = new MetricsLog(file, Files.size(file))) {
-            assertTrue(added(metrics, 2.1), "remembered from the file");
-            assertFalse(added(metrics, 1.7));
-            assertFalse(added(metrics, Double.NaN));
-        }
+        MetricsLog first = new MetricsLog(file, 0);
+        assertFalse(added(first, 9), "nothing to compare with");
+        for (int i = 0; i < 5; i++) assertFalse(added(first, 1 + 0.1 * i));
+        MetricsLog metrics = new MetricsLog(file, Files.size(file));
+        assertTrue(added(metrics, 2.1), "remembered from the file");
+        assertFalse(added(metrics, 1.7));
+        assertFalse(added(metrics, Double.NaN));
         List<String> lines = Files.readAllLines(file);
         assertEquals(9, lines.size());
         assertTrue(lines.get(6).contains("\"spike\":true,\"time\":"), lines.get(6));
-        new MetricsLog(file, lines.get(0).length() + 1).close();
+        new MetricsLog(file, lines.get(0).length() + 1);
         assertEquals(lines.subList(0, 1), Files.readAllLines(file));
         Files.write(file, Arrays.copyOf(Files.readAllBytes(file), lines.get(0).length() - 5)); // by somebody
-        try (MetricsLog metrics = new MetricsLog(file, lines.get(0).length() + 1)) {
-            added(metrics, 1);
-        }
+        added(new MetricsLog(file, lines.get(0).length() + 1), 1);
         assertEquals(1, Files.readAllLines(file).size(), "no half line before it");
         assertTrue(Files.readString(file).startsWith("{\"step\":10,"), Files.readString(file));
     }

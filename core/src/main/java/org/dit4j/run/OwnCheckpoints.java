@@ -1,0 +1,53 @@
+package org.dit4j.run;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+import org.dit4j.checkpoint.CheckpointFolder;
+
+/**
+ * The checkpoints that a run may go on from. Somebody may have copied one of another run into its folder: one counts as its own if what it
+ * says of its run is what the folder says, but for changes that the run's log has, or what the run is now.
+ *
+ * @param recorded as the folder says it
+ * @param now as it goes on
+ */
+record OwnCheckpoints(RunFolder folder, RunIdentity recorded, RunIdentity now) {
+    /**
+     * The newest that is the run's own, and of which every bit is as it was written.
+     *
+     * @param damaged is told what is wrong with each newer one, in one line
+     * @param foreign is told of each newer one whose run it is, in one line
+     */
+    Optional<Path> newestWhole(Consumer<String> damaged, Consumer<String> foreign) throws IOException {
+        for (Path checkpoint : CheckpointFolder.checkpoints(folder.checkpoints())) {
+            Optional<String> damage = CheckpointFolder.damage(checkpoint);
+            damage.ifPresent(damaged);
+            if (damage.isPresent()) continue;
+            List<String> differences = differences(checkpoint);
+            if (differences.isEmpty()) return Optional.of(checkpoint);
+            foreign.accept(checkpoint + " is of another run: " + String.join("; ", differences));
+        }
+        return Optional.empty();
+    }
+
+    /** What nobody asked of this run. A checkpoint that does not say what it is of is not doubted. */
+    private List<String> differences(Path checkpoint) throws IOException {
+        RunIdentity saved;
+        try {
+            Optional<RunIdentity> said = RunIdentity.ofState(CheckpointFolder.state(checkpoint));
+            if (said.isEmpty() || now.isSameRunAs(said.get())) return List.of();
+            saved = said.get();
+        } catch (IllegalArgumentException e) { // of a newer version
+            return List.of("it " + e.getMessage());
+        }
+        // before there were fingerprints, data that were moved were other data
+        RunIdentity compared = saved.isOfFirstVersion() ? saved.withDataOf(recorded) : saved;
+        List<String> differences = new ArrayList<>(compared.differences(recorded));
+        if (!differences.isEmpty()) differences.removeIf(RunLog.messages(folder.log(), RunLog.CHANGED)::contains);
+        return differences;
+    }
+}
