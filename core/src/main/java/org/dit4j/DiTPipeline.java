@@ -23,6 +23,7 @@ import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
+import org.dit4j.diffusion.DiffusersProcess;
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.SchedulerConfig;
@@ -185,7 +186,13 @@ public final class DiTPipeline implements AutoCloseable {
      * @throws IllegalArgumentException if its steps are not understood
      */
     public int numSteps(SampleRequest request) {
-        return spaced(request).numTimesteps();
+        DiffusersProcess scheduled = scheduled(request);
+        return scheduled != null ? scheduled.numTimesteps() : spaced(request).numTimesteps();
+    }
+
+    /** How diffusers goes through the diffusion; of consequence to networks that follow its arithmetic only. */
+    public SchedulerConfig scheduler() {
+        return description.scheduler();
     }
 
     /** Pixels of a picture for each of the network's, in each direction: those of a latent, or 1. */
@@ -285,7 +292,7 @@ public final class DiTPipeline implements AutoCloseable {
                         + " implementations is drawn for at most " + MOST_AT_ONCE + " at once");
             most = labels.length;
         }
-        GaussianDiffusion spaced = spaced(request);
+        numSteps(request); // what cannot be drawn is refused before the first batch
         Denoiser denoiser = guided(request);
         StepListener ending = step -> !lifetime.isClosing() && listener.onStep(step);
         for (int from = 0; from < labels.length; from += most) {
@@ -297,7 +304,7 @@ public final class DiTPipeline implements AutoCloseable {
                         ? Condition.unconditional(count)
                         : Condition.of(
                                 Tensors.to(Tensors.of(Arrays.copyOfRange(labels, from, from + count), count), device));
-                Tensor solved = solve(request, spaced, denoiser, condition, indices, ending);
+                Tensor solved = solve(request, denoiser, condition, indices, ending);
                 Finite.requirePictures(
                         solved, "the network's " + description.content().word(), "check its weights");
                 latents.accept(solved);
@@ -305,13 +312,39 @@ public final class DiTPipeline implements AutoCloseable {
         }
     }
 
+    /**
+     * diffusers' own way for a plain number of steps, where the published one differs in more than the timesteps; else null. Its DDPM is taken
+     * where the folder has it: a DiT's DDIM says nothing of the variance that the network predicts.
+     */
+    private DiffusersProcess scheduled(SampleRequest request) {
+        SchedulerConfig config = description.scheduler();
+        if (network.profile() != Profile.DIFFUSERS) return null;
+        if (!config.unknown().isEmpty()) throw new IllegalArgumentException(config.unknown());
+        boolean ddim = request.sampler() == SampleRequest.Sampler.DDIM;
+        boolean plain = ddim && config.isPlain(diffusion.numTimesteps(), steps(request)) && !config.clip();
+        if (!plain && steps(request) > 0 && (ddim || config.solver().equals(SchedulerConfig.DDPM))) {
+            SchedulerConfig clipped = description.content() == Content.PIXELS ? config.clipped() : config;
+            return ddim
+                    ? DiffusersProcess.ddim(description.diffusion(), clipped, steps(request))
+                    : DiffusersProcess.ddpm(description.diffusion(), clipped, steps(request));
+        }
+        if (config.suitsOtherSolvers()) return null;
+        throw new IllegalArgumentException("the scheduler of these weights (" + config.text()
+                + ") is done as diffusers does it, or not at all; take ddim, and a plain number of steps");
+    }
+
+    /** A plain number of steps, or 0. */
+    private static int steps(SampleRequest request) {
+        String steps = request.steps().strip();
+        return steps.matches("[0-9]{1,9}") ? Integer.parseInt(steps) : 0;
+    }
+
     /** diffusers' DDIM takes timesteps of its own for a plain number of steps. */
     private GaussianDiffusion spaced(SampleRequest request) {
-        String steps = request.steps().strip();
         boolean leading = network.profile() == Profile.DIFFUSERS && request.sampler() == SampleRequest.Sampler.DDIM;
-        return leading && steps.matches("[0-9]{1,9}")
-                ? diffusion.at(description.scheduler().timesteps(diffusion.numTimesteps(), Integer.parseInt(steps)))
-                : diffusion.spaced(steps);
+        return leading && steps(request) > 0
+                ? diffusion.at(description.scheduler().timesteps(diffusion.numTimesteps(), steps(request)))
+                : diffusion.spaced(request.steps());
     }
 
     private long[] labels(SampleRequest request) {
@@ -348,12 +381,7 @@ public final class DiTPipeline implements AutoCloseable {
     }
 
     private Tensor solve(
-            SampleRequest request,
-            GaussianDiffusion spaced,
-            Denoiser denoiser,
-            Condition condition,
-            long[] indices,
-            StepListener listener) {
+            SampleRequest request, Denoiser denoiser, Condition condition, long[] indices, StepListener listener) {
         DiTConfig config = network.config();
         int channels = config.inChannels(), height = config.inputHeight(), width = config.inputWidth();
         // pixels lie in [−1, 1]; latents do not
@@ -364,25 +392,27 @@ public final class DiTPipeline implements AutoCloseable {
             Tensor start = KernelLookup.of(device)
                     .normal(request.seed(), Purpose.SAMPLE_START, 0, indices, device, channels, height, width);
             StepNoise noise = StepNoise.byIndex(request.seed(), indices);
-            return solve(request, spaced, denoiser, start, condition, noise, clip, listener);
+            return solve(request, denoiser, start, condition, noise, clip, listener);
         }
-        // the published scripts draw for both halves of a guided batch, diffusers for one
-        boolean doubled = request.guidance() != 1 && network.profile() == Profile.OFFICIAL;
-        try (TorchNoise noise = new TorchNoise(request.seed(), device, doubled)) {
+        // the published scripts and diffusers draw for both halves of a guided batch
+        try (TorchNoise noise = new TorchNoise(request.seed(), device, request.guidance() != 1)) {
             Tensor start = noise.normal(indices.length, channels, height, width);
-            return solve(request, spaced, denoiser, start, condition, noise, clip, listener);
+            return solve(request, denoiser, start, condition, noise, clip, listener);
         }
     }
 
-    private static Tensor solve(
+    private Tensor solve(
             SampleRequest request,
-            GaussianDiffusion spaced,
             Denoiser denoiser,
             Tensor start,
             Condition condition,
             StepNoise noise,
             boolean clip,
             StepListener listener) {
+        DiffusersProcess scheduled = scheduled(request);
+        if (scheduled != null)
+            return Solvers.diffusers(denoiser, scheduled, start, condition, request.eta(), noise, listener);
+        GaussianDiffusion spaced = spaced(request);
         return switch (request.sampler()) {
             case DDPM -> Solvers.ddpm(denoiser, spaced, start, condition, noise, clip, listener);
             case DDIM -> Solvers.ddim(denoiser, spaced, start, condition, request.eta(), noise, clip, listener);

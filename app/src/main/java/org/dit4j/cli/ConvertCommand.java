@@ -15,6 +15,8 @@ import org.dit4j.checkpoint.DiTDescription;
 import org.dit4j.checkpoint.DiTShapes;
 import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.WriteOptions;
+import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.io.Printable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -91,6 +93,14 @@ final class ConvertCommand implements Callable<Integer> {
         return Files.exists(index) ? index : to;
     }
 
+    /** Whether who knows nothing but the weights draws with them as they were trained. */
+    private static boolean isPublished(DiTDescription description) {
+        DiffusionConfig diffusion = description.diffusion().withLoss(DiffusionConfig.LossType.MSE);
+        return diffusion
+                .withProducts(DiffusionConfig.Products.FLOAT64)
+                .equals(DiffusionConfig.published(description.model().learnSigma()));
+    }
+
     @Override
     public Integer call() throws IOException {
         DiTWeights weights = Failure.as(
@@ -114,6 +124,22 @@ final class ConvertCommand implements Callable<Integer> {
                     .getErr()
                     .println("dit: without an autoencoder diffusers opens the parts of " + to
                             + ", but not the pipeline; add one with --vae");
+        if (diffusers && !description.scheduler().isKnown())
+            spec.commandLine()
+                    .getErr()
+                    .println("dit: the folder's scheduler is DDIMScheduler, with the diffusion of the "
+                            + Printable.line(description.scheduler().solver())
+                            + " that the weights came with; in Python: pipe.scheduler = "
+                            + Printable.line(description.scheduler().solver())
+                            + ".from_config(pipe.scheduler.config)");
+        if (Conversion.Format.of(to) == Conversion.Format.PT && !isPublished(description))
+            spec.commandLine()
+                    .getErr()
+                    .println("dit: the published scripts take " + to + " for \""
+                            + DiffusionConfig.published(description.model().learnSigma())
+                                    .text()
+                            + "\", and this is \"" + description.diffusion().text()
+                            + "\": it stands in the file, where dit finds it and they do not");
         int classes = description.model().numClasses();
         if (diffusers && classes != DIFFUSERS_NULL_LABEL)
             spec.commandLine()

@@ -136,6 +136,9 @@ final class SampleCommand implements Callable<Integer> {
     @Mixin
     private final SamplingFlags sampling = new SamplingFlags("250", Sampler.DDPM);
 
+    @Mixin
+    private final NoiseFlag noise = new NoiseFlag();
+
     @Option(
             names = "--eta",
             converter = Ranges.Share.class,
@@ -249,6 +252,7 @@ final class SampleCommand implements Callable<Integer> {
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());
             requireDecoder(pipeline);
+            sampling.requireSampler(pipeline, spec.commandLine().getErr());
             requireWritable(out == null ? SAMPLES : out);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline, labels);
@@ -437,7 +441,7 @@ final class SampleCommand implements Callable<Integer> {
                 .map(label -> label < 0 ? ClassChoice.none() : ClassChoice.of(label))
                 .toList();
         SampleRequest request = sampling.request(pipeline.config(), choices, seed);
-        request = request.withSampler(request.sampler(), eta);
+        request = noise.with(request.withSampler(request.sampler(), eta));
         if (cfgChannels == CfgChannels.ALL) request = request.withAllChannelsGuided();
         if (cfgInterval != null) request = request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
         return request.withBatchSize(batchSize == null ? fitting(pipeline, labels.size()) : batchSize);

@@ -1,11 +1,15 @@
 package org.dit4j.cli;
 
+import java.io.PrintWriter;
 import java.util.List;
 import org.dit4j.ClassChoice;
+import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
 import org.dit4j.diffusion.DiffusionConfig;
+import org.dit4j.diffusion.SchedulerConfig;
 import org.dit4j.diffusion.Timesteps;
+import org.dit4j.io.Printable;
 import org.dit4j.model.DiTConfig;
 import picocli.CommandLine.Option;
 
@@ -27,7 +31,9 @@ final class SamplingFlags {
             paramLabel = "NAME",
             description =
                     "${COMPLETION-CANDIDATES}; ddim needs fewer steps. Default: ddpm; for grids in training, ddim.")
-    private Sampler sampler;
+    private Sampler given;
+
+    private final Sampler unlessGiven;
 
     @Option(
             names = "--cfg-scale",
@@ -38,7 +44,31 @@ final class SamplingFlags {
 
     SamplingFlags(String numSamplingSteps, Sampler sampler) {
         this.numSamplingSteps = numSamplingSteps;
-        this.sampler = sampler;
+        this.unlessGiven = sampler;
+    }
+
+    private Sampler sampler() {
+        return given == null ? unlessGiven : given;
+    }
+
+    /**
+     * A folder of diffusers may have a solver that is not here: then another must be asked for, and it is said which.
+     *
+     * @throws IllegalArgumentException if none is
+     */
+    void requireSampler(DiTPipeline pipeline, PrintWriter err) {
+        SchedulerConfig scheduler = pipeline.scheduler();
+        if (scheduler.isKnown() || !scheduler.unknown().isEmpty())
+            return; // what is not understood, the pipeline refuses
+        if (given == null)
+            throw new IllegalArgumentException(
+                    "these weights come with diffusers' " + Printable.line(scheduler.solver())
+                            + ", which is not known here (known: DDIMScheduler, DDPMScheduler); name another way to draw with"
+                            + " --sampler ddim or --sampler ddpm");
+        err.println("dit: draws with " + Names.flag(given) + " in place of diffusers' "
+                + Printable.line(scheduler.solver()) + ", obeying its diffusion: "
+                + pipeline.diffusion().text());
+        err.flush();
     }
 
     /** @throws IllegalArgumentException if guidance is asked of a model that cannot be guided */
@@ -51,7 +81,7 @@ final class SamplingFlags {
         return SampleRequest.of(classes)
                 .withSeed(seed)
                 .withSteps(numSamplingSteps)
-                .withSampler(sampler, 0)
+                .withSampler(sampler(), 0)
                 .withGuidance(scale);
     }
 
@@ -67,7 +97,7 @@ final class SamplingFlags {
 
     /** These flags as they are typed, for another command. */
     String typed() {
-        return "--num-sampling-steps " + numSamplingSteps + " --sampler " + Names.flag(sampler)
+        return "--num-sampling-steps " + numSamplingSteps + " --sampler " + Names.flag(sampler())
                 + (cfgScale == null ? "" : " --cfg-scale " + cfgScale);
     }
 }

@@ -19,10 +19,6 @@ import org.dit4j.run.TrainingLog;
 import org.dit4j.torch.Precision;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.ValidationLosses;
-import java.awt.image.BufferedImage;
-import org.dit4j.DiTPipeline;
-import java.io.File;
-import javax.imageio.ImageIO;
 
 /**
  * What a stranger should know of a run: Markdown with the front matter of

@@ -32,6 +32,7 @@ public final class PngText {
         String eta = request.sampler() == Sampler.DDIM ? ", eta " + request.eta() : "";
         text.put("Sampler", Words.choice(request.sampler()) + eta);
         text.put("Guidance", guidance(request, pipeline.config()));
+        if (request.torchNoise()) text.put("Noise", "torch");
         return text;
     }
 

@@ -49,9 +49,8 @@ record DescribedDiffusion(DiffusionConfig diffusion, SchedulerConfig scheduler) 
         if (metadata.containsKey(DDIM_OF_0_1_0))
             return of(JSON.readValue(metadata.get(DDIM_OF_0_1_0), Ddim.class), published);
         SchedulerConfig scheduler = metadata.containsKey(SCHEDULER)
-                ? JSON.readValue(metadata.get(SCHEDULER), SchedulerConfig.class)
+                ? SchedulerConfig.ofJson(JSON.readTree(metadata.get(SCHEDULER)))
                 : SchedulerConfig.PUBLISHED;
-        if (scheduler == null) throw new IllegalArgumentException("its \"" + SCHEDULER + "\" is a null");
         if (said.isEmpty()) return new DescribedDiffusion(published, scheduler);
         DiffusionConfig diffusion;
         if (said.startsWith("{")) {

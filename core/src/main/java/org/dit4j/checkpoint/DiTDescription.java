@@ -102,12 +102,15 @@ public record DiTDescription(
         return new DiTDescription(model, classNames, followed, weights, other, scheduler, latents, colours, content);
     }
 
-    /** The published code scales the ends of a linear schedule, and knows no other ones; nor has it an offset, nor clips latents. */
+    /** The published code scales the ends of a linear schedule, and knows no other ones; nor does it clip latents. */
     private void requirePublishedArithmetic() {
         boolean published = diffusion.withProducts(Products.FLOAT64).hasPublishedEnds();
-        if (!published || !scheduler.equals(SchedulerConfig.PUBLISHED))
+        if (!published
+                || scheduler.clip()
+                || !scheduler.suitsOtherSolvers()
+                || !scheduler.unknown().isEmpty())
             throw new IllegalArgumentException("the weights have a noise schedule of their own (" + diffusion.text()
-                    + ", steps offset " + scheduler.stepsOffset() + (scheduler.clip() ? ", clipped" : "")
+                    + ", " + scheduler.text()
                     + "), which the published code has not; open them with the diffusers profile");
     }
 
@@ -126,7 +129,7 @@ public record DiTDescription(
             if (profile != Profile.OFFICIAL)
                 metadata.put(PROFILE, profile.name().toLowerCase(Locale.ROOT));
             if (!scheduler.equals(SchedulerConfig.PUBLISHED))
-                metadata.put(DescribedDiffusion.SCHEDULER, JSON.writeValueAsString(scheduler));
+                metadata.put(DescribedDiffusion.SCHEDULER, scheduler.toJson().toString());
             if (latents.isPresent()) metadata.put(LATENTS, JSON.writeValueAsString(latents.get()));
             if (colours.isPresent()) metadata.put(COLOURS, JSON.writeValueAsString(colours.get()));
         } catch (JsonProcessingException e) {

@@ -80,9 +80,33 @@ final class DiTKeyNames {
         return names;
     }
 
-    /** diffusers' tensors, which are all there, under the published names, but for {@code pos_embed}; the embedders are the first block's. */
+    /**
+     * diffusers' tensors, which are all there, under the published names, but for {@code pos_embed}. The embedders are the first block's;
+     * if those of another differ, all the others stand under names of their own, which the published code has not:
+     * {@code blocks.1.t_embedder.mlp.0.weight}.
+     */
     static Map<String, Tensor> fromDiffusers(Map<String, Tensor> diffusers, int depth) {
-        return fromDiffusers(diffusers, depth, qkv -> Tensors.cat(0, qkv.toArray(Tensor[]::new)));
+        Map<String, Tensor> published =
+                fromDiffusers(diffusers, depth, qkv -> Tensors.cat(0, qkv.toArray(Tensor[]::new)));
+        if (differingCopy(diffusers, depth) == null) return published;
+        for (int i = 1; i < depth; i++) {
+            String block = "blocks." + i + ".", theirBlock = "transformer_blocks." + i + ".";
+            EMBEDDERS.forEach((name, theirs) -> published.put(block + name, diffusers.get(theirBlock + theirs)));
+        }
+        return published;
+    }
+
+    /** Whether a name is that of an embedder which belongs to one block. */
+    static boolean isOwnEmbedder(String name) {
+        return name.matches("blocks\\.\\d+\\.[ty]_embedder\\..*");
+    }
+
+    /** The names of the embedders that blocks have for themselves, each with the name of the first block's. */
+    static Map<String, String> ownEmbedders(int depth) {
+        Map<String, String> names = new LinkedHashMap<>();
+        for (int i = 1; i < depth; i++)
+            for (String name : EMBEDDERS.keySet()) names.put("blocks." + i + "." + name, name);
+        return names;
     }
 
     /**
@@ -122,14 +146,15 @@ final class DiTKeyNames {
         return published;
     }
 
-    /** The published tensors under diffusers' names; those of the embedders are the same tensors in every block. */
+    /** The published tensors under diffusers' names; embedders that all blocks share are the same tensors in every block. */
     static Map<String, Tensor> toDiffusers(Map<String, Tensor> published, int depth) {
         Map<String, Tensor> diffusers = new LinkedHashMap<>();
         for (String part : PARTS)
             AROUND.forEach((name, theirs) -> diffusers.put(theirs + "." + part, published.get(name + "." + part)));
         for (int i = 0; i < depth; i++) {
             String block = "blocks." + i + ".", theirBlock = "transformer_blocks." + i + ".";
-            EMBEDDERS.forEach((name, theirs) -> diffusers.put(theirBlock + theirs, published.get(name)));
+            EMBEDDERS.forEach((name, theirs) ->
+                    diffusers.put(theirBlock + theirs, published.getOrDefault(block + name, published.get(name))));
             for (String part : PARTS) {
                 Tensor qkv = published.get(block + "attn.qkv." + part);
                 TensorVector thirds = qkv.chunk(3, 0);

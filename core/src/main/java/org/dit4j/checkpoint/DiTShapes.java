@@ -185,11 +185,18 @@ public final class DiTShapes {
      * @throws IllegalArgumentException naming what is missing, unexpected or of another shape, and the likely cause
      */
     public static void requireFit(DiTConfig config, Map<String, List<Long>> given) {
+        requireFit(config, given, false);
+    }
+
+    /** @param perBlock whether every block may have embedders of its own, as diffusers allows */
+    static void requireFit(DiTConfig config, Map<String, List<Long>> given, boolean perBlock) {
         // a word in a file could mean shapes without end
         if (config.depth() > given.size())
             throw new IllegalArgumentException(
                     given.size() + " weights are too few for a model of depth " + config.depth());
         Map<String, List<Long>> needed = of(config);
+        if (perBlock && given.keySet().stream().anyMatch(DiTKeyNames::isOwnEmbedder))
+            DiTKeyNames.ownEmbedders(config.depth()).forEach((name, shared) -> needed.put(name, needed.get(shared)));
         List<String> problems = new ArrayList<>();
         needed.forEach((name, shape) -> {
             if (!given.containsKey(name)) problems.add("missing " + name + " " + shape);

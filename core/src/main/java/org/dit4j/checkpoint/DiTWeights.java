@@ -60,7 +60,7 @@ public final class DiTWeights {
                 false,
                 List.of());
         try {
-            DiTShapes.requireFit(description.model(), shapes);
+            DiTShapes.requireFit(description.model(), shapes, description.profile() == Profile.DIFFUSERS);
         } catch (IllegalArgumentException e) {
             throw new FormatException(path, e.getMessage(), e);
         }
@@ -121,7 +121,8 @@ public final class DiTWeights {
     }
 
     /**
-     * The tensors on the CPU by published name, in the order of the state dict, in the scope around the call.
+     * The tensors on the CPU by published name, in the order of the state dict, in the scope around the call. Those of a diffusers folder may
+     * have an embedder for every block: {@link #requireSharedEmbedders}.
      *
      * @throws FormatException if the file is damaged, or a number in it is NaN or infinite, naming the tensor
      */
@@ -129,7 +130,29 @@ public final class DiTWeights {
         Map<String, Tensor> read = reader.read();
         Map<String, Tensor> ordered = new LinkedHashMap<>(); // safetensors do not keep the order
         DiTShapes.of(description.model()).keySet().forEach(name -> ordered.put(name, read.get(name)));
+        read.forEach((name, tensor) -> {
+            if (DiTKeyNames.isOwnEmbedder(name)) ordered.put(name, tensor);
+        });
         return ordered;
+    }
+
+    /**
+     * Reads weights that may come from diffusers, to see whether their blocks share the embedders of timesteps and labels.
+     *
+     * @param target for the message: what cannot hold others
+     * @throws IllegalArgumentException if every block has its own
+     */
+    public void requireSharedEmbedders(String target) throws IOException {
+        if (description.profile() != Profile.DIFFUSERS) return;
+        try (TensorScope scope = new TensorScope()) {
+            requireSharedEmbedders(read(), target);
+        }
+    }
+
+    static void requireSharedEmbedders(Map<String, Tensor> tensors, String target) {
+        if (tensors.keySet().stream().anyMatch(DiTKeyNames::isOwnEmbedder))
+            throw new IllegalArgumentException("the blocks of these weights have time and label embedders of their own,"
+                    + " which differ; " + target + " has one for all blocks, and cannot hold them");
     }
 
     /** The same following another code's arithmetic. */

@@ -95,12 +95,16 @@ public final class DiffusersFolder {
                 Optional.empty(),
                 Files.isDirectory(folder.resolve(VAE)) ? Content.LATENTS : Content.guess(model));
         Path vae = folder.resolve(VAE);
-        return new DiTWeights(
+        DiTWeights weights = new DiTWeights(
                 file,
                 description,
                 shapes,
-                () -> published(file, tensors.read(), model),
+                () -> published(tensors.read(), model),
                 Files.isDirectory(vae) ? Optional.of(vae) : Optional.empty());
+        String unknown = scheduler.config().unknown();
+        return unknown.isEmpty()
+                ? weights
+                : weights.withNotes(List.of(unknown + "; nothing is drawn with these weights until that is put right"));
     }
 
     private static void requireDiT(Path file, JsonNode config) throws FormatException {
@@ -205,13 +209,7 @@ public final class DiffusersFolder {
             throw new FormatException(file, key + " is " + given + ", but the weights are those of " + found);
     }
 
-    private static Map<String, Tensor> published(Path file, Map<String, Tensor> tensors, DiTConfig model) {
-        String differing = DiTKeyNames.differingCopy(tensors, model.depth());
-        if (differing != null)
-            log.warn(
-                    "{}: {} is not the copy of block 0's that it should be; block 0's is taken for all blocks",
-                    file,
-                    differing);
+    private static Map<String, Tensor> published(Map<String, Tensor> tensors, DiTConfig model) {
         Map<String, Tensor> published = DiTKeyNames.fromDiffusers(tensors, model.depth());
         Tensor like = published.get("x_embedder.proj.weight");
         published.put("pos_embed", positions(model).to(like.scalar_type()));
@@ -255,12 +253,14 @@ public final class DiffusersFolder {
         DiTDescription description = weights.description();
         DiTConfig model = description.model();
         requireKnown(model);
+        DiffusersScheduler scheduler = DiffusersScheduler.of(description);
         boolean fresh = isEmpty(Files.createDirectories(folder));
         try {
             // begun first and named last: a killed process leaves it unfinished, which tells its folders from others
             AtomicFile.write(folder.resolve(INDEX), channel -> {
-                writeParts(folder, weights, vae, maxShardBytes);
-                ByteBuffer index = ByteBuffer.wrap(JsonFile.toBytes(index(description, vae.isPresent())));
+                writeParts(folder, weights, scheduler, vae, maxShardBytes);
+                ByteBuffer index =
+                        ByteBuffer.wrap(JsonFile.toBytes(index(description, scheduler.solver(), vae.isPresent())));
                 while (index.hasRemaining()) channel.write(index);
             });
         } catch (IOException | RuntimeException e) {
@@ -269,7 +269,8 @@ public final class DiffusersFolder {
         }
     }
 
-    private static void writeParts(Path folder, DiTWeights weights, Optional<Path> vae, long maxShardBytes)
+    private static void writeParts(
+            Path folder, DiTWeights weights, DiffusersScheduler written, Optional<Path> vae, long maxShardBytes)
             throws IOException {
         DiTConfig model = weights.description().model();
         Path transformer = Files.createDirectories(folder.resolve(TRANSFORMER));
@@ -284,9 +285,7 @@ public final class DiffusersFolder {
         }
         JsonFile.write(transformer.resolve(DiffusersPart.CONFIG), config(model));
         Path scheduler = Files.createDirectories(folder.resolve(SCHEDULER_FOLDER));
-        JsonFile.write(
-                scheduler.resolve(SCHEDULER),
-                DiffusersScheduler.of(weights.description()).toJson());
+        JsonFile.write(scheduler.resolve(SCHEDULER), written.toJson());
         if (vae.isPresent()) writeVae(folder.resolve(VAE), vae.get());
     }
 
@@ -360,14 +359,14 @@ public final class DiffusersFolder {
                 .put("upcast_attention", false);
     }
 
-    private static ObjectNode index(DiTDescription description, boolean vae) {
+    private static ObjectNode index(DiTDescription description, String scheduler, boolean vae) {
         ObjectNode index = object("DiTPipeline");
         if (!description.classNames().isEmpty()) {
             ObjectNode names = index.putObject("id2label");
             for (int label = 0; label < description.classNames().size(); label++)
                 names.put(Integer.toString(label), description.classNames().get(label));
         }
-        index.set("scheduler", component("DDIMScheduler"));
+        index.set("scheduler", component(scheduler));
         index.set(TRANSFORMER, component("DiTTransformer2DModel"));
         if (vae) index.set(VAE, component("AutoencoderKL"));
         return index;

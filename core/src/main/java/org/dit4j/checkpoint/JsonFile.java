@@ -1,8 +1,10 @@
 package org.dit4j.checkpoint;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -12,7 +14,11 @@ import org.dit4j.io.RegularFile;
 
 /** Small JSON files beside weights. */
 final class JsonFile {
-    private static final ObjectMapper JSON = new ObjectMapper();
+    /** Python writes numbers that JSON has not: {@code -Infinity}. */
+    private static final ObjectMapper JSON = JsonMapper.builder()
+            .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+            .build();
+
     private static final int MAX_BYTES = 1 << 20;
 
     private JsonFile() {}

@@ -174,10 +174,14 @@ public final class OfficialCheckpoint {
     /**
      * Writes a bare state dict, which the published scripts and {@code torch.load(weights_only=True)} open. What the weights are of stands among
      * its attributes, where {@link Checkpoints#open} finds it.
+     *
+     * @throws IllegalArgumentException if every block has embedders of its own
      */
     public static void write(Path file, DiTWeights weights) throws IOException {
         try (TensorScope scope = new TensorScope()) {
-            TorchFile.write(file, weights.read(), weights.description().metadata());
+            Map<String, Tensor> tensors = weights.read();
+            DiTWeights.requireSharedEmbedders(tensors, "a .pt file as the published scripts open it");
+            TorchFile.write(file, tensors, weights.description().metadata());
         }
     }
 }

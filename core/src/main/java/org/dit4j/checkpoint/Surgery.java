@@ -184,6 +184,7 @@ public final class Surgery {
     private static DiT filled(DiT network, DiTWeights weights, Change change) throws IOException {
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> kept = weights.read(), fresh = StateDict.of(network);
+            DiTWeights.requireSharedEmbedders(kept, "the other network");
             fresh.forEach((name, tensor) ->
                     kept.put(name, change.apply(name, kept.get(name).to(torch.ScalarType.Float), tensor.clone())));
             StateDict.load(network, kept);

@@ -59,7 +59,7 @@ final class CoefficientTables {
         return NoiseSchedule.requireBetas(betas);
     }
 
-    private static double[] cumulativeProduct(double[] betas) {
+    static double[] cumulativeProduct(double[] betas) {
         double[] products = new double[betas.length];
         double product = 1;
         for (int t = 0; t < betas.length; t++) products[t] = product *= 1 - betas[t];

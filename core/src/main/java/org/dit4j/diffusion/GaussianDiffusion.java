@@ -95,10 +95,10 @@ public final class GaussianDiffusion implements AncestralProcess {
     }
 
     /** Of at most {@value #MAX_KEPT} entries: the least recently used goes, and its tables with it. */
-    private static <K> Map<K, GaussianDiffusion> recentlyUsed() {
+    static <K, V> Map<K, V> recentlyUsed() {
         return Collections.synchronizedMap(new LinkedHashMap<>(2 * MAX_KEPT, 0.75f, true) {
             @Override
-            protected boolean removeEldestEntry(Map.Entry<K, GaussianDiffusion> eldest) {
+            protected boolean removeEldestEntry(Map.Entry<K, V> eldest) {
                 return size() > MAX_KEPT;
             }
         });
@@ -114,6 +114,11 @@ public final class GaussianDiffusion implements AncestralProcess {
     public static GaussianDiffusion of(DiffusionConfig config) {
         return RECENT.computeIfAbsent(
                 config.withLoss(LossType.MSE), wanted -> of(Betas.of(wanted), wanted.prediction(), wanted.variance()));
+    }
+
+    /** The diffusion that visits only these of the timesteps with {@code betas}; they rise. */
+    static GaussianDiffusion visiting(double[] betas, int[] visited, DiffusionConfig config) {
+        return new GaussianDiffusion(betas, visited, config.prediction(), config.variance(), recentlyUsed());
     }
 
     /** The diffusion of the published DiTs, {@link DiffusionConfig#PUBLISHED}. */

@@ -85,8 +85,8 @@ public final class Safetensors {
         return read(path, channel, SafetensorsJson.read(path, channel), keys);
     }
 
-    private static Map<String, Tensor> read(Path path, FileChannel channel, SafetensorsHeader header, Collection<String> keys)
-            throws IOException {
+    private static Map<String, Tensor> read(
+            Path path, FileChannel channel, SafetensorsHeader header, Collection<String> keys) throws IOException {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         try {
             for (String key : keys) {

@@ -26,15 +26,24 @@ public final class DiT extends Module {
     private final PatchEmbed patchEmbedder;
     private final TimestepEmbedder timestepEmbedder;
     private final LabelEmbedder labelEmbedder;
+    /** Whether every block but the first has embedders of its own; the network's are the first block's, and the final layer's. */
+    private final boolean embeddersPerBlock;
+
     private final ModuleArray<DiTBlock> blocks;
     private final FinalLayer finalLayer;
 
     /** @see DiTConfig#network(Profile) */
     DiT(DiTConfig config, Profile profile) {
+        this(config, profile, false);
+    }
+
+    /** @param embeddersPerBlock as diffusers allows: for weights of such a network only, which is not trained here */
+    DiT(DiTConfig config, Profile profile, boolean embeddersPerBlock) {
         if (profile == Profile.DIFFUSERS && config.block() != DiTBlock.Kind.ADALN_ZERO)
             throw new IllegalArgumentException("diffusers has no " + config.block() + " blocks; ADALN_ZERO only");
         this.config = config;
         this.profile = profile;
+        this.embeddersPerBlock = embeddersPerBlock;
         layers = new TensorScope();
         try {
             int d = config.hiddenSize(), p = config.patchSize();
@@ -48,6 +57,12 @@ public final class DiT extends Module {
             blocks = new ModuleArray<>(this, "blocks");
             for (int i = 0; i < config.depth(); i++)
                 blocks.add(config.block().create(d, config.numHeads(), config.mlpHidden(), profile));
+            for (int i = 1; i < config.depth() && embeddersPerBlock; i++)
+                blocks.get(i)
+                        .embedItself(
+                                i,
+                                new TimestepEmbedder(d, profile),
+                                labelEmbedder == null ? null : new LabelEmbedder(config.labelRows(), d));
             finalLayer = register_module(
                     "final_layer",
                     new FinalLayer(
@@ -102,20 +117,30 @@ public final class DiT extends Module {
     /**
      * What stands for labels in the network, (N) int64 → (N, D): points between two of them lie between two classes.
      *
-     * @throws IllegalStateException if the model is unconditional
+     * @throws IllegalStateException if the model is unconditional, or every block embeds labels itself
      */
     public Tensor labelEmbeddings(Tensor labels) {
         if (labelEmbedder == null) throw new IllegalStateException("this model has no classes");
+        if (embeddersPerBlock)
+            throw new IllegalStateException(
+                    "every block of this model embeds labels itself, so nothing stands for a label in all of them");
         return TensorScope.local(() -> labelEmbedder.forward(labels).detach());
     }
 
-    /** SiLU(t + y), (N, D), for the adaLN designs; else the tokens t and y, (N, S, D). */
+    /**
+     * SiLU(t + y), (N, D), for the adaLN designs, or (N, depth, D) where every block has its own; else the tokens t and y, (N, S, D).
+     */
     Tensor condition(Tensor t, Tensor y) {
         Tensor time = timestepEmbedder.forward(t); // (N, D)
         if (config.block().conditionsByTokens())
             return labelEmbedder == null ? time.unsqueeze(1) : Tensors.stack(1, time, labelEmbedder.forward(y));
         // every block and the final layer apply SiLU to the same sum, so it is done once
-        return torch.silu(labelEmbedder == null ? time : time.add(labelEmbedder.forward(y)));
+        Tensor first = torch.silu(labelEmbedder == null ? time : time.add(labelEmbedder.forward(y)));
+        if (!embeddersPerBlock) return first;
+        Tensor[] each = new Tensor[config.depth()];
+        each[0] = first;
+        for (int i = 1; i < each.length; i++) each[i] = blocks.get(i).ownCondition(t, y);
+        return Tensors.stack(1, each);
     }
 
     /** (N, C, H, W) → (N, T, D). */
@@ -130,7 +155,7 @@ public final class DiT extends Module {
     /** (N, T, D) → (N, outChannels, H, W). */
     Tensor decode(Tensor tokens, Tensor conditioning) {
         Tensor images = config.block() == DiTBlock.Kind.IN_CONTEXT ? tokens.narrow(1, 0, config.tokens()) : tokens;
-        return unpatchify(finalLayer.forward(images, conditioning));
+        return unpatchify(finalLayer.forward(images, embeddersPerBlock ? conditioning.select(1, 0) : conditioning));
     }
 
     ModuleArray<DiTBlock> blocks() {

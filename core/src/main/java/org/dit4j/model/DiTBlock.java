@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.dit4j.kernels.KernelLookup;
 import org.dit4j.kernels.Kernels;
 import org.dit4j.torch.Layers;
@@ -83,6 +84,20 @@ public abstract sealed class DiTBlock extends Module {
         return null;
     }
 
+    /**
+     * Gives the block embedders of its own: of the conditionings (N, depth, D) that are then made, it takes the one at {@code place}.
+     *
+     * @param labels null without classes
+     */
+    void embedItself(int place, TimestepEmbedder timesteps, LabelEmbedder labels) {
+        throw new IllegalArgumentException("only adaLN-Zero blocks have embedders of their own");
+    }
+
+    /** SiLU(t + y) by its own embedders, (N, D). */
+    Tensor ownCondition(Tensor t, Tensor y) {
+        throw new IllegalStateException("this block has no embedders of its own");
+    }
+
     /** An unmodified ViT block: the conditioning is among its tokens already. */
     static final class InContext extends DiTBlock {
         private final LayerNormImpl norm1, norm2;
@@ -156,6 +171,9 @@ public abstract sealed class DiTBlock extends Module {
         private final Mlp mlp;
         private final LinearImpl modulation;
         private final double mlpNormEps;
+        private TimestepEmbedder timestepEmbedder;
+        private LabelEmbedder labelEmbedder;
+        private int place;
 
         AdaLnZero(int hiddenSize, int numHeads, int mlpHidden, double mlpNormEps) {
             this.mlpNormEps = mlpNormEps;
@@ -166,7 +184,21 @@ public abstract sealed class DiTBlock extends Module {
         }
 
         @Override
-        public Tensor forward(Tensor x, Tensor c) {
+        void embedItself(int place, TimestepEmbedder timesteps, LabelEmbedder labels) {
+            this.place = place;
+            timestepEmbedder = register_module("t_embedder", timesteps);
+            if (labels != null) labelEmbedder = register_module("y_embedder", labels);
+        }
+
+        @Override
+        Tensor ownCondition(Tensor t, Tensor y) {
+            Tensor time = timestepEmbedder.forward(t);
+            return torch.silu(labelEmbedder == null ? time : time.add(labelEmbedder.forward(y)));
+        }
+
+        @Override
+        public Tensor forward(Tensor x, Tensor conditioning) {
+            Tensor c = conditioning.dim() == 3 ? conditioning.select(1, place) : conditioning;
             TensorVector m = modulation.forward(c).chunk(6, 1); // six of (N, D)
             Tensor shiftMsa = m.get(0), scaleMsa = m.get(1), gateMsa = m.get(2);
             Tensor shiftMlp = m.get(3), scaleMlp = m.get(4), gateMlp = m.get(5);

@@ -270,11 +270,17 @@ public record DiTConfig(
     /**
      * A network that takes over weights, on the CPU, in float32; nobody else may change them then. The caller closes it.
      *
-     * @param weights every parameter by its published name
+     * @param weights every parameter by its published name; those of diffusers may have embedders for every block,
+     *     {@code blocks.1.t_embedder.mlp.0.weight}, and the network has them then
      * @throws IllegalArgumentException as {@link #network(Profile)}; and naming every missing and unexpected weight and every wrong shape
      */
     public DiT network(Profile profile, Map<String, Tensor> weights) {
-        return Layers.withWeights(weights, () -> new DiT(this, profile));
+        boolean embeddersPerBlock = weights.containsKey("blocks.1.t_embedder.mlp.0.weight");
+        require(
+                !embeddersPerBlock || profile == Profile.DIFFUSERS,
+                "the blocks of these weights have time and label embedders of their own, which the published code has not;"
+                        + " open them with the diffusers profile");
+        return Layers.withWeights(weights, () -> new DiT(this, profile, embeddersPerBlock));
     }
 
     /** T, the number of image tokens. */

@@ -24,7 +24,6 @@ import org.dit4j.io.TorchValues;
 import org.dit4j.kernels.AdamW;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTConfig;
-import org.dit4j.model.Profile;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.FlatParameters;
 import org.dit4j.torch.StateDict;
@@ -92,7 +91,11 @@ public final class InitialState {
     }
 
     private static void noteDiffusion(List<String> notes, TrainConfig config, DiTDescription given) {
-        note(notes, "diffusion", config.diffusion().text(), given.diffusion().text());
+        note(
+                notes,
+                "diffusion",
+                config.diffusion().text(),
+                given.diffusion().withProducts(config.diffusion().products()).text());
     }
 
     private static void load(OfficialTraining training, TrainState state) throws IOException {
@@ -129,10 +132,10 @@ public final class InitialState {
      */
     public static InitialState ofWeights(Path path, TrainConfig config, Dataset data) throws IOException {
         DiTConfig wanted = config.model();
-        DiTWeights weights = Checkpoints.open(
-                path, OpenOptions.DEFAULT.withNumHeads(wanted.numHeads()).withProfile(Profile.OFFICIAL));
+        DiTWeights weights = Checkpoints.open(path, OpenOptions.DEFAULT.withNumHeads(wanted.numHeads()));
         DiTDescription given = weights.description();
         Surgery.requireFitting(given.model(), wanted);
+        weights.requireSharedEmbedders("a network that is trained here");
         List<String> notes = new ArrayList<>();
         notes.add("begins with the weights of " + path + (given.weights().isEmpty() ? "" : ", " + given.weights()));
         DiTConfig old = given.model();

@@ -1,11 +1,13 @@
 package org.dit4j.sample;
 
 import java.util.concurrent.CancellationException;
+import java.util.function.IntToDoubleFunction;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.diffusion.AncestralProcess;
 import org.dit4j.diffusion.Condition;
 import org.dit4j.diffusion.Denoiser;
+import org.dit4j.diffusion.DiffusersProcess;
 import org.dit4j.diffusion.GaussianDiffusion;
 import org.dit4j.diffusion.Moments;
 import org.dit4j.diffusion.ReverseProcess;
@@ -92,6 +94,33 @@ public final class Solvers {
         });
     }
 
+    /**
+     * Sampling as diffusers' schedulers do it; clipping is their own.
+     *
+     * @param start normal noise
+     * @param eta of DDIM: 0 is deterministic, 1 as random as {@link #ddpm}
+     */
+    public static Tensor diffusers(
+            Denoiser denoiser,
+            DiffusersProcess process,
+            Tensor start,
+            Condition condition,
+            double eta,
+            StepNoise noise,
+            StepListener listener) {
+        if (!(eta >= 0 && eta <= 1)) throw new IllegalArgumentException("eta is " + eta + "; 0 … 1");
+        int stops = process.numTimesteps();
+        Update update = (x, prediction, timesteps, step) -> {
+            int index = stops - 1 - step;
+            Tensor x0 = process.predictedX0(prediction, x, index);
+            boolean random = process.isRandom(index, eta);
+            if (!random) noise.skip(step, x);
+            Tensor drawn = random ? noise.draw(step, x) : null;
+            return new Next(process.step(prediction, x0, x, index, eta, drawn), x0);
+        };
+        return solve(denoiser, process::networkTime, stops, start, condition, listener, false, update);
+    }
+
     private static Tensor solve(
             Denoiser denoiser,
             ReverseProcess diffusion,
@@ -100,8 +129,20 @@ public final class Solvers {
             StepListener listener,
             boolean rising,
             Update update) {
+        return solve(
+                denoiser, diffusion::networkTime, diffusion.numTimesteps(), start, condition, listener, rising, update);
+    }
+
+    private static Tensor solve(
+            Denoiser denoiser,
+            IntToDoubleFunction networkTime,
+            int numSteps,
+            Tensor start,
+            Condition condition,
+            StepListener listener,
+            boolean rising,
+            Update update) {
         requireRows(start, condition);
-        int numSteps = diffusion.numTimesteps();
         return TensorScope.local(() -> {
             try (NoGradGuard noGrad = new NoGradGuard()) {
                 Tensor x = start;
@@ -109,7 +150,7 @@ public final class Solvers {
                     int step = i, index = rising ? i : numSteps - 1 - i;
                     Tensor before = x;
                     Tensor after = TensorScope.local(() -> {
-                        double timestep = diffusion.networkTime(index);
+                        double timestep = networkTime.applyAsDouble(index);
                         Tensor prediction = denoiser.predict(before, timestep, condition);
                         Next next = update.apply(before, prediction, GaussianDiffusion.shared(index, before), step);
                         if (!listener.onStep(new Step(step + 1, numSteps, timestep, next.x(), next.x0())))

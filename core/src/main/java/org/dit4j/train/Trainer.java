@@ -1,6 +1,7 @@
 package org.dit4j.train;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
@@ -19,12 +20,11 @@ import org.dit4j.kernels.KernelLookup;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Trunk;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
-import org.dit4j.torch.Lifetime;
-import java.io.UncheckedIOException;
 
 /**
  * The steps of a training: a batch, its noise, the network, the objective, and {@link TrainState}, which it changes. What sample number k

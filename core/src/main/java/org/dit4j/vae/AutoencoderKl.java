@@ -7,8 +7,8 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Layers;
-import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Lifetime;
+import org.dit4j.torch.TensorScope;
 
 /**
  * The autoencoder of Stable Diffusion (Rombach et al., 2022, <i>High-Resolution Image Synthesis with Latent Diffusion Models</i>), in

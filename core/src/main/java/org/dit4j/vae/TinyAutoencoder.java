@@ -13,9 +13,9 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Layers;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.ModuleArray;
 import org.dit4j.torch.TensorScope;
-import org.dit4j.torch.Lifetime;
 
 /**
  * TAESD, Ollin Boer Bohan's small autoencoder for the latents of Stable Diffusion: 2.4 million parameters in place of 84 million. It gives

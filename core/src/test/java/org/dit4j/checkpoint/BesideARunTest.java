@@ -18,7 +18,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.FormatException;
 import org.dit4j.model.DiT;

@@ -140,7 +140,7 @@ class DiffusersFolderTest {
     }
 
     @Test
-    void theFirstBlocksEmbeddersStandForAll() throws IOException {
+    void embeddersOfTheirOwnAreKeptForBlocksThatHaveThemAndRefusedForWhatCannotHoldThem() throws IOException {
         String key = "transformer_blocks.1.norm1.emb.class_embedder.embedding_table.weight";
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> tensors = Safetensors.read(folder.resolve(WEIGHTS));
@@ -148,8 +148,25 @@ class DiffusersFolderTest {
             tensors.put(key, tensors.get(key).add(new Scalar(1)));
             assertEquals(key, DiTKeyNames.differingCopy(tensors, 2));
             Safetensors.write(folder.resolve(WEIGHTS), tensors, Map.of());
+
+            DiTWeights weights = DiffusersFolder.read(folder);
+            assertTrue(tensors.get(key).equal(weights.read().get("blocks.1.y_embedder.embedding_table.weight")));
+            Path file = folder.resolve("own.safetensors"), again = folder.resolve("again");
+            DiTCheckpoint.write(file, weights);
+            DiffusersFolder.write(again, Checkpoints.open(file, OpenOptions.DEFAULT), Optional.empty());
+            Map<String, Tensor> copied = Safetensors.read(again.resolve(WEIGHTS));
+            tensors.forEach((name, tensor) -> assertTrue(tensor.equal(copied.get(name)), name));
+
+            for (Executable other : List.<Executable>of(
+                    () -> OfficialCheckpoint.write(folder.resolve("own.pt"), weights),
+                    () -> weights.withProfile(Profile.OFFICIAL).open(),
+                    () -> Surgery.withFreshClasses(weights, 5),
+                    () -> weights.requireSharedEmbedders("a run"))) {
+                String message =
+                        assertThrows(IllegalArgumentException.class, other).getMessage();
+                assertTrue(message.contains("time and label embedders of their own"), message);
+            }
         }
-        assertSame(DiffusersFolder.read(folder));
     }
 
     @Test
@@ -206,16 +223,71 @@ class DiffusersFolderTest {
         DiTCheckpoint.write(folder.resolve("model.safetensors"), weights);
         assertEquals(weights.description(), DiTCheckpoint.describe(folder.resolve("model.safetensors")));
         for (String[] wrong : new String[][] {
-            {"\"set_alpha_to_one\" : true", "\"set_alpha_to_one\" : false", "set_alpha_to_one"},
-            {"\"leading\"", "\"trailing\"", "trailing"},
-            {"DDIMScheduler", "PNDMScheduler", "PNDMScheduler"},
+            {"\"leading\"", "\"backwards\"", "timestep_spacing is \"backwards\"; one of [leading, trailing, linspace]"},
+            {"\"epsilon\"", "\"flow_prediction\"", "prediction_type is \"flow_prediction\""},
+            {"DDIMScheduler", "FlowMatchEulerDiscreteScheduler", "another process"},
             {"\"linear\"", "\"sigmoid\"", "sigmoid"},
-            {"\"beta_end\" : 0.02", "\"beta_end\" : 2", "beta"}
+            {"\"beta_end\" : 0.02", "\"beta_end\" : 2", "beta"},
+            {"\"steps_offset\" : 0", "\"steps_offset\" : 0,, \u001b[2J", "is not JSON"}
         }) {
             assertTrue(before.contains(wrong[0]), before);
             change(file, text -> before.replace(wrong[0], wrong[1]));
-            assertRefused(wrong[2]);
+            DiTWeights unclear = DiffusersFolder.read(folder);
+            assertSame(unclear); // the weights need no scheduler
+            String unknown = unclear.description().scheduler().unknown();
+            assertTrue(unknown.contains(wrong[2]) && !unknown.contains("\u001b"), unknown);
+            assertTrue(unclear.notes().get(0).contains(unknown), unclear.notes().toString());
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> DiffusersFolder.write(folder.resolve("again"), unclear, Optional.empty()));
         }
+    }
+
+    @Test
+    void everyOptionOfASchedulerIsKeptInOurFileAndInAFolder() throws IOException {
+        String file = "scheduler/scheduler_config.json";
+        for (String json : List.of("""
+                {"_class_name": "DDIMScheduler"}""", """
+                {"_class_name": "DDIMScheduler", "clip_sample": true, "clip_sample_range": 2.5, "set_alpha_to_one": false,
+                 "timestep_spacing": "trailing", "rescale_betas_zero_snr": true, "prediction_type": "v_prediction"}""", """
+                {"_class_name": "DDIMScheduler", "clip_sample": false, "thresholding": true, "sample_max_value": 3,
+                 "timestep_spacing": "linspace", "num_train_timesteps": 3, "trained_betas": [0.1, 0.25, 0.5]}""", """
+                {"_class_name": "DDPMScheduler", "variance_type": "learned_range", "steps_offset": 1, "clip_sample": false}""", """
+                {"_class_name": "DDPMScheduler", "beta_schedule": "sigmoid", "num_train_timesteps": 20}""")) {
+            Files.writeString(folder.resolve(file), json);
+            DiTWeights weights = DiffusersFolder.read(folder);
+            SchedulerConfig config = weights.description().scheduler();
+            assertEquals("", config.unknown(), json);
+            Path one = folder.resolve("model.safetensors"), again = folder.resolve("again");
+            DiTCheckpoint.write(one, weights);
+            assertEquals(weights.description(), DiTCheckpoint.describe(one));
+            DiffusersFolder.write(again, Checkpoints.open(one, OpenOptions.DEFAULT), Optional.empty());
+            DiTDescription written = DiffusersFolder.read(again).description();
+            assertEquals(config, written.scheduler(), json);
+            assertEquals(weights.description().diffusion(), written.diffusion(), json);
+            assertTrue(Files.readString(again.resolve("model_index.json")).contains(config.solver()));
+        }
+    }
+
+    @Test
+    void ofAnUnknownSchedulerWhatItHasInCommonIsKept() throws IOException {
+        Files.writeString(folder.resolve("scheduler/scheduler_config.json"), """
+                {"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity, "beta_schedule": "scaled_linear",
+                 "prediction_type": "v_prediction", "timestep_spacing": "linspace"}""");
+        DiTWeights weights = DiffusersFolder.read(folder);
+        SchedulerConfig config = weights.description().scheduler();
+        assertEquals("DPMSolverMultistepScheduler", config.solver());
+        assertEquals(
+                List.of(false, false, true),
+                List.of(config.isKnown(), config.clip(), config.unknown().isEmpty()));
+        assertEquals(Prediction.VELOCITY, weights.description().diffusion().prediction());
+        assertEquals(NoiseSchedule.QUAD, weights.description().diffusion().schedule());
+        DiTCheckpoint.write(folder.resolve("model.safetensors"), weights);
+        assertEquals(weights.description(), DiTCheckpoint.describe(folder.resolve("model.safetensors")));
+        DiffusersFolder.write(folder.resolve("again"), weights, Optional.empty());
+        assertEquals(
+                config.withSolver(SchedulerConfig.DDIM),
+                DiffusersFolder.read(folder.resolve("again")).description().scheduler());
     }
 
     @Test

@@ -17,7 +17,8 @@ class KernelLookupTest {
     @Test
     void theFirstProviderThatHasKernelsIsTaken() {
         assertSame(FAST, KernelLookup.find(true, "", List.of(NONE, ON_CUDA)));
-        assertEquals("aten", KernelLookup.find(false, "", List.of(NONE, ON_CUDA)).name());
+        assertEquals(
+                "aten", KernelLookup.find(false, "", List.of(NONE, ON_CUDA)).name());
     }
 
     @Test

@@ -1,12 +1,13 @@
 package org.dit4j.model;
 
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -19,7 +20,6 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.bytedeco.pytorch.Scalar;
 
 class DiTTest {
     private static final DiTConfig TINY =
@@ -191,8 +191,10 @@ class DiTTest {
             Tensor labels = Tensors.of(new long[] {1, 4}, 2);
             Tensor named = network.forward(x, t, labels), embeddings = network.labelEmbeddings(labels);
             assertTrue(torch.equal(named, network.forward(x, t, embeddings)));
-            Tensor between = embeddings.mul(new Scalar(0.5))
-                    .add(network.labelEmbeddings(Tensors.of(new long[] {2, 2}, 2)).mul(new Scalar(0.5)));
+            Tensor between = embeddings
+                    .mul(new Scalar(0.5))
+                    .add(network.labelEmbeddings(Tensors.of(new long[] {2, 2}, 2))
+                            .mul(new Scalar(0.5)));
             assertFalse(torch.equal(named, network.forward(x, t, between)));
         }
     }

@@ -1,16 +1,20 @@
 package org.dit4j.model;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.RecipeWeights;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -53,6 +57,32 @@ class TakenWeightsTest {
                 boolean trains = StateDict.of(made).get(name).requires_grad();
                 assertEquals(trains, mine.get(name).requires_grad(), name);
             });
+        }
+    }
+
+    @Test
+    void embeddersOfABlockActOnThatBlockAlone() {
+        try (TensorScope scope = new TensorScope()) {
+            DiT shared = SMALL.network(Profile.DIFFUSERS);
+            Map<String, Tensor> weights = copies(shared);
+            for (String name : weights.keySet().toArray(String[]::new))
+                if (name.startsWith("t_embedder.") || name.startsWith("y_embedder."))
+                    weights.put("blocks.1." + name, weights.get(name).clone());
+            Tensor expected = predict(shared);
+            DiT own = SMALL.network(Profile.DIFFUSERS, weights);
+            assertTrue(expected.equal(predict(own)), "copies change the prediction");
+            Trunk trunk = Trunk.of(own, Precision.FP32, false, DeviceType.CPU);
+            Tensor x = torch.ones(1, 4, 8, 8), t = Tensors.of(new long[] {500}, 1), y = Tensors.of(new long[] {2}, 1);
+            assertTrue(expected.equal(trunk.predict(x, t, y)));
+
+            NoGradGuard noGrad = new NoGradGuard();
+            StateDict.of(own).get("blocks.1.y_embedder.embedding_table.weight").add_(new Scalar(1));
+            noGrad.close();
+            assertFalse(expected.equal(predict(own)), "they are not used");
+            assertThrows(IllegalStateException.class, () -> own.labelEmbeddings(y));
+            assertThrows(IllegalArgumentException.class, () -> SMALL.network(Profile.OFFICIAL, weights));
+            own.close();
+            shared.close();
         }
     }
 

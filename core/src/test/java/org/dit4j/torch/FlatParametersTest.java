@@ -15,12 +15,12 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.NativeObjects;
 import org.dit4j.model.DiT;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.junit.jupiter.api.Test;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 class FlatParametersTest {
     private static final DiTConfig TINY =
