@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 class AppArchitectureTest {
     private static final JavaClasses APP = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
-            .importPackages("org.dit4j.cli", "org.dit4j.report");
+            .importPackages("org.dit4j.cli", "org.dit4j.report", "org.dit4j.doctor");
 
     @Test
     void reportsAndChecksKnowNothingOfTheCommandLine() {

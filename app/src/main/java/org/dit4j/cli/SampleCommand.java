@@ -256,6 +256,7 @@ final class SampleCommand implements Callable<Integer> {
             requireWritable(out == null ? SAMPLES : out);
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline, labels);
+            pipeline.numSteps(request); // what cannot be drawn is refused before a folder is made
             youngAverage(pipeline.weights()).ifPresent(spec.commandLine().getErr()::println);
             if (previewVae == null) {
                 PictureDecoder preview = pipeline.colours()

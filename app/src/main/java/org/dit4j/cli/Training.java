@@ -240,13 +240,13 @@ final class Training implements AutoCloseable {
         else if (plan.cadence().evalEvery() > 0)
             err.println("nothing to validate on, so --eval-every does nothing; give --hold-out or --validation-path");
         err.println(Words.model(config.model()));
-        youngAverage().ifPresent(err::println);
         Estimate.memoryWarning(plan).ifPresent(err::println);
         err.println("run folder: " + folder.path());
         err.flush();
         try (TrainingRun run = Failure.as(
                 ExitCode.CHECKPOINT,
                 () -> TrainingRun.open(lock, plan, trained, validated.map(on -> new Validation(on.data()))))) {
+            youngAverage().ifPresent(err::println);
             run.origin().forEach(err::println);
             if (run.trainer().steps() > 0) err.println(goesOn(run.trainer().steps()));
             err.flush();

@@ -333,7 +333,7 @@ class BadInputTest {
                 "CHECKPOINT | $TRAIN --resume=$EVIL | os.system",
                 "CHECKPOINT | $TRAIN --init-from=nowhere | nowhere: no such file or folder",
                 "USAGE      | $TRAIN --init-from=$RUN --resume=$TEXT | give one of them",
-                "USAGE      | $TRAIN --resume=$RUN --depth=2 | trains another model.depth: 2, was 1;",
+                "USAGE      | $TRAIN --resume=$RUN --depth=2 | trains another model: model.depth: 2, was 1;",
                 "USAGE      | $TRAIN --keep-last=0 | --keep-last: \"0\" is not a whole number of at least 1",
                 "USAGE      | $TRAIN --on-save-failure=ignore | one of [continue, stop]",
                 "USAGE      | $TRAIN --device=cuda:x | unknown device \"cuda:x\"; use cpu, cuda",

@@ -92,7 +92,7 @@ class ContinueTest {
         Path run = results.resolve("000-DiT-16x1-4");
         CommandRun other = train("--resume=" + run, "--depth=2");
         assertEquals(2, other.exitCode());
-        assertTrue(other.err().contains(run + " trains another model: model: "), other.err());
+        assertTrue(other.err().contains(run + " trains another model: model.depth: 2, was 1"), other.err());
         for (Path checkpoint : CheckpointFolder.checkpoints(run.resolve("checkpoints")))
             Files.delete(checkpoint.resolve("state.json"));
         CommandRun damaged = train("--max-steps=5");

@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -76,7 +77,8 @@ public final class Backend {
      * are whole or not there, whatever kills the process, and however many start at once; a program that touches a class of LibTorch
      * before it has called this or made anything of dit4j leaves that to JavaCPP, which unpacks in place.
      *
-     * @throws IllegalStateException if the native libraries of this platform are not on the class path or do not load
+     * @throws IllegalStateException if the native libraries of this platform are not on the class path or do not load, or the process may not start
+     *     the threads that they need
      */
     public static synchronized void load() {
         if (loaded) return;
@@ -99,6 +101,7 @@ public final class Backend {
                             + " (linux-x86_64, linux-x86_64-gpu, macosx-arm64, macosx-x86_64, windows-x86_64, windows-x86_64-gpu)",
                     e);
         }
+        requireThreads(2 * Runtime.getRuntime().availableProcessors());
         loaded = true;
         tuneThreads();
         // LibTorch lets convolutions drop to ten bits of mantissa (TF32) on CUDA unless told not to, but not products
@@ -124,6 +127,32 @@ public final class Backend {
         openblas.blas_set_num_threads(threads);
         torch.set_num_threads(1);
         log.debug("float32 products by OpenBLAS on {} threads", threads);
+    }
+
+    /** A native pool that gets too few threads waits for them for ever; Java says so where a limit on processes is reached. */
+    private static void requireThreads(int count) {
+        CountDownLatch tried = new CountDownLatch(1);
+        try {
+            for (int i = 0; i < count; i++) {
+                Thread thread = new Thread(() -> {
+                    try {
+                        tried.await();
+                    } catch (InterruptedException e) {
+                        Thread.currentThread().interrupt();
+                    }
+                });
+                thread.setDaemon(true);
+                thread.start();
+            }
+        } catch (OutOfMemoryError e) {
+            throw new IllegalStateException(
+                    "LibTorch needs " + count
+                            + " more threads, and this process may not start them; raise the limit on processes"
+                            + " (ulimit -u, or that of the container)",
+                    e);
+        } finally {
+            tried.countDown();
+        }
     }
 
     /**
