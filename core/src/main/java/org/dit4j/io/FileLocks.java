@@ -62,7 +62,7 @@ public final class FileLocks {
     }
 
     /** As {@link #tryLock}, without a warning: for who has another way. */
-    static Attempt attempt(Path file, FileChannel channel, long position, long size, boolean shared)
+    public static Attempt attempt(Path file, FileChannel channel, long position, long size, boolean shared)
             throws IOException {
         try {
             return channel.tryLock(position, size, shared) == null ? Attempt.HELD : Attempt.TAKEN;

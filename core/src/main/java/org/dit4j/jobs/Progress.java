@@ -7,7 +7,7 @@ public interface Progress {
     Progress NONE = (done, numLeftOut) -> {};
 
     /**
-     * After each batch and each shard.
+     * After each batch and each shard, and now and then while others write what is left.
      *
      * @param done items of the job, or of the one shard that is written, that are behind it; those left out and those of an earlier start
      *     included

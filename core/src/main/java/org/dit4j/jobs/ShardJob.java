@@ -8,9 +8,9 @@ import java.util.stream.IntStream;
 
 /**
  * A pure function from a range of items to one file, for every {@link Shard} of 0 … {@link #numItems} − 1. The bytes of a file depend on the
- * job and the range only: not on who writes it, in which order, or what became of the other shards. So shards can be written alone, on
- * several threads, processes or machines, each with a job of its own that was made of the same settings. {@link ShardRunner} writes all of
- * them.
+ * job and the range only: not on who writes it, in which order, or what became of the other shards. So several processes and machines can
+ * share the work, each with a job of its own that was made of the same settings, and what is written twice is the same. {@link ShardRunner}
+ * writes all of them.
  */
 public interface ShardJob {
     /** Items, of all shards together. */
@@ -44,7 +44,7 @@ public interface ShardJob {
     long write(Shard shard, Progress progress) throws IOException;
 
     /**
-     * Writes the file that makes the folder a finished one: once, when all {@code shards} are.
+     * Writes the file that makes the folder a finished one, when all {@code shards} are; by one of the processes that share the job.
      *
      * @param shards in their order
      */

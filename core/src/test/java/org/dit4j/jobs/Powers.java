@@ -12,7 +12,7 @@ import org.dit4j.io.AtomicFile;
 
 /**
  * Each item's power, one a line; multiples of seven are left out. As a program, {@code Powers FOLDER}, it prints each step once that is done
- * and waits for a line before it goes on.
+ * and waits for a line before it goes on; with a second word it does not wait.
  */
 record Powers(long numItems, int shardSize, int exponent, long itemBytes) implements ShardJob {
     Powers(long numItems, int shardSize, int exponent) {
@@ -71,7 +71,7 @@ record Powers(long numItems, int shardSize, int exponent, long itemBytes) implem
         ShardRunner.run(new Powers(10, 3, 2), Path.of(args[0]), (done, numLeftOut) -> {
             System.out.println(done);
             try {
-                if (System.in.read() < 0) System.exit(1); // whoever started it is gone
+                if (args.length == 1 && System.in.read() < 0) System.exit(1); // whoever started it is gone
             } catch (IOException e) {
                 throw new IllegalStateException(e);
             }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -17,6 +18,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -119,53 +121,95 @@ class ShardRunnerTest {
                 thrown.getMessage());
     }
 
-    private Process start() throws IOException {
-        return new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-XX:TieredStopAtLevel=1", // starts in less time
-                        "-XX:+UseSerialGC",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        Powers.class.getName(),
-                        folder.toString())
-                .redirectErrorStream(true)
-                .start();
+    private Process start(String... more) throws IOException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1", // starts in less time
+                "-XX:+UseSerialGC",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Powers.class.getName(),
+                folder.toString()));
+        command.addAll(List.of(more));
+        return new ProcessBuilder(command).redirectErrorStream(true).start();
     }
 
     @Test
-    void aSecondProcessIsRefusedUntilTheFirstEndsHoweverThatEnds() throws Exception {
+    void processesShareTheWorkAndTheLastOneToWriteIsWaitedFor() throws Exception {
+        Process first = start();
+        try (BufferedReader said = first.inputReader();
+                Writer go = first.outputWriter()) {
+            assertEquals("1", said.readLine(), "within its first shard");
+            List<String> heard = new ArrayList<>();
+            ShardRunner.run(SQUARES, folder, (done, numLeftOut) -> {
+                heard.add(done + " " + numLeftOut);
+                if (done >= 7) go(go); // all but the first shard, which is waited for
+            });
+            assertEquals("10 2", heard.get(heard.size() - 1));
+            assertTrue(heard.contains("7 1"), "all shards but the first: " + heard);
+            assertEquals(FINISHED, files(folder), "with no lease left");
+            for (int step = 0; step < 20 && first.isAlive(); step++) go(go);
+            assertEquals(0, first.waitFor());
+            assertEquals(
+                    "10",
+                    said.lines().toList().stream().reduce((one, other) -> other).orElseThrow());
+        } finally {
+            first.destroyForcibly().waitFor();
+        }
+        assertEquals(FINISHED, files(folder));
+    }
+
+    private static void go(Writer writer) {
+        try {
+            writer.write("\n\n\n\n");
+            writer.flush();
+        } catch (IOException e) {
+            // it has ended
+        }
+    }
+
+    @Test
+    void whatADeadProcessLeftIsTakenOverAtOnce() throws Exception {
         Process first = start();
         try (BufferedReader said = first.inputReader()) {
             assertEquals("1", said.readLine());
-            refused();
         } finally {
             first.destroyForcibly().waitFor();
         }
         assertTrue(
-                files(folder).keySet().stream().anyMatch(name -> name.startsWith("powers-0.txt.tmp-")),
+                files(folder).keySet().stream().anyMatch(name -> name.startsWith("powers-0.txt.tmp-"))
+                        && Files.exists(folder.resolve("powers-0.txt.lease")),
                 "killed within a shard: " + files(folder));
         Files.writeString(folder.resolve("grid.png.tmp-1-1"), "of a program that still writes it");
+        long start = System.nanoTime();
         ShardRunner.run(SQUARES, folder, Progress.NONE);
+        assertTrue(System.nanoTime() - start < Leases.EXPIRY.toNanos() / 2, "not after a lease has run out");
         Files.delete(folder.resolve("grid.png.tmp-1-1"));
         assertEquals(FINISHED, files(folder));
     }
 
     @Test
+    void manyProcessesKilledOnTheWayLeaveTheSameBytes() throws Exception {
+        Random random = new Random(1);
+        for (int round = 0; round < 3; round++) {
+            List<Process> all = new ArrayList<>();
+            for (int i = 0; i < 3; i++) all.add(start("on"));
+            TimeUnit.MILLISECONDS.sleep(100 + random.nextInt(400));
+            for (Process process : all.subList(0, 2)) process.destroyForcibly().waitFor();
+            try (BufferedReader said = all.get(2).inputReader()) {
+                String text = String.join("\n", said.lines().toList());
+                assertEquals(0, all.get(2).waitFor(), text);
+            }
+            ShardRunner.run(SQUARES, folder, Progress.NONE);
+            assertEquals(FINISHED, files(folder));
+            for (String name : files(folder).keySet()) if (round < 2) Files.delete(folder.resolve(name));
+        }
+    }
+
+    @Test
     void aSecondThreadIsRefusedAndTakesTheLockFromNobody() throws IOException {
         ShardRunner.run(SQUARES, folder, (done, numLeftOut) -> {
-            if (done != 5) return;
-            refused();
-            try {
-                Process second = start();
-                try (BufferedReader said = second.inputReader()) {
-                    String all = String.join("\n", said.lines().toList());
-                    assertTrue(all.contains("IllegalArgumentException: " + folder + ": another job"), all);
-                } finally {
-                    second.destroyForcibly();
-                }
-            } catch (IOException e) {
-                throw new AssertionError(e);
-            }
+            if (done == 5) refused();
         });
         assertEquals(FINISHED, files(folder));
     }
