@@ -11,6 +11,7 @@ import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -46,6 +47,7 @@ import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.Precision;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
+import org.dit4j.torch.WeightDigest;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LinearRgb;
 
@@ -66,6 +68,8 @@ public final class DiTPipeline implements AutoCloseable {
     private final Device device;
     /** Null where the model draws latents and nothing decodes them. */
     private final PictureDecoder decoder;
+    /** Null where none was opened with the model. */
+    private final LatentCodec codec;
 
     private final Lifetime lifetime;
 
@@ -75,6 +79,7 @@ public final class DiTPipeline implements AutoCloseable {
             Device device,
             Precision precision,
             PictureDecoder decoder,
+            LatentCodec codec,
             Runnable free) {
         if (decoder != null) decoder.requireChannels(network.config().inChannels());
         this.network = network;
@@ -84,6 +89,7 @@ public final class DiTPipeline implements AutoCloseable {
         classNames = new ClassNames(description.classNames(), network.config().numClasses());
         this.device = device;
         this.decoder = decoder;
+        this.codec = codec;
         lifetime = new Lifetime("this pipeline", free);
     }
 
@@ -139,7 +145,7 @@ public final class DiTPipeline implements AutoCloseable {
                     ? PictureDecoder.of(codec, chosen)
                     : description.content() == Content.PIXELS ? PictureDecoder.PIXELS : null;
             DiT opened = network;
-            return new DiTPipeline(network, description, chosen, precision, decoder, () -> {
+            return new DiTPipeline(network, description, chosen, precision, decoder, codec, () -> {
                 opened.close();
                 if (codec != null) codec.close();
             });
@@ -167,7 +173,7 @@ public final class DiTPipeline implements AutoCloseable {
                 Optional.empty(),
                 Optional.empty(),
                 decoder == PictureDecoder.PIXELS ? Content.PIXELS : Content.LATENTS);
-        return new DiTPipeline(network, description, Backend.device(device), Precision.FP32, decoder, () -> {});
+        return new DiTPipeline(network, description, Backend.device(device), Precision.FP32, decoder, null, () -> {});
     }
 
     /** A projection of the model's latents to colours, for previews, if its file has one. */
@@ -221,6 +227,19 @@ public final class DiTPipeline implements AutoCloseable {
     /** How the weights came about, as their file says it: "EMA 0.9999, after 400000 steps"; empty if nobody says. */
     public String weights() {
         return description.weights();
+    }
+
+    /** SHA-256, in hex, of the weights of the network. */
+    public String weightsDigest() {
+        return lifetime.use(() -> WeightDigest.of(network, ScalarType.Float, name -> true));
+    }
+
+    /** The same of the autoencoder that was opened with the model; nothing if there is none. */
+    public Optional<String> autoencoderDigest() {
+        return lifetime.use(() -> Optional.ofNullable(codec)
+                .map(opened -> opened instanceof Module module
+                        ? WeightDigest.of(module, ScalarType.Float, name -> true)
+                        : opened.encoderDigest()));
     }
 
     /**

@@ -32,6 +32,7 @@ import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.checkpoint.OpenOptions;
 import org.dit4j.doctor.Machine;
 import org.dit4j.io.Images;
+import org.dit4j.jobs.SampleConfig;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
 import org.dit4j.report.Frames;
@@ -114,10 +115,12 @@ final class SampleCommand implements Callable<Integer> {
     private boolean unconditional;
 
     @Option(
-            names = "--batch-size",
+            names = {"--batch-size", "--per-proc-batch-size"},
             converter = Ranges.Count.class,
             paramLabel = "N",
-            description = "Pictures drawn at once; less needs less memory. Default: what suits the model.")
+            description =
+                    "Pictures drawn at once; less needs less memory. Default: what suits the model; of a set at most"
+                            + " 32, and the set's last bits depend on it.")
     private Integer batchSize;
 
     @Option(
@@ -128,7 +131,7 @@ final class SampleCommand implements Callable<Integer> {
     private Integer count;
 
     @Option(
-            names = "--seed",
+            names = {"--seed", "--global-seed"},
             paramLabel = "N",
             description = "Another seed, other pictures. Default: ${DEFAULT-VALUE}.")
     private long seed;
@@ -226,6 +229,9 @@ final class SampleCommand implements Callable<Integer> {
             description = "Make a square of N x N of each pixel. Default: what makes small pictures 96 pixels wide.")
     private Integer scale;
 
+    @Mixin
+    private final SampleSet set = new SampleSet();
+
     @Option(names = "--json", description = "Print one JSON object instead of the paths.")
     private boolean json;
 
@@ -246,6 +252,8 @@ final class SampleCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         if (previewVae != null && !frames)
             throw new IllegalArgumentException("--preview-vae decodes the steps of a film; add --frames");
+        if (set.isAsked()) requireNothingOfAGrid();
+        else set.requireAsked();
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
         OpenOptions options = open.options(vae.isGiven() ? vae.path() : null).withVaeScaling(vaeScale.scaling());
         try (DiTPipeline pipeline =
@@ -253,7 +261,11 @@ final class SampleCommand implements Callable<Integer> {
             requireModel(pipeline.config(), pipeline.downsampling());
             requireDecoder(pipeline);
             sampling.requireSampler(pipeline, spec.commandLine().getErr());
-            requireWritable(out == null ? SAMPLES : out);
+            requireWritable(out != null ? out : set.isAsked() ? set.parent() : SAMPLES);
+            if (set.isAsked()) {
+                drawSet(pipeline, options);
+                return ExitCode.DONE.code;
+            }
             List<Integer> labels = labels(pipeline);
             SampleRequest request = request(pipeline, labels);
             pipeline.numSteps(request); // what cannot be drawn is refused before a folder is made
@@ -270,6 +282,50 @@ final class SampleCommand implements Callable<Integer> {
                 }
         }
         return ExitCode.DONE.code;
+    }
+
+    private void requireNothingOfAGrid() {
+        String given = count != null
+                ? "--count"
+                : frames ? "--frames" : columns != null ? "--columns" : scale != null ? "--scale" : null;
+        if (given != null)
+            throw new IllegalArgumentException(given + " is for a grid of pictures; a set (--num-samples) has none");
+    }
+
+    private void drawSet(DiTPipeline pipeline, OpenOptions options) throws IOException {
+        SampleConfig config = set.config(pipeline, classesOfSet(pipeline), seed, batchSize);
+        SampleRequest request = completed(
+                        sampling.request(pipeline.config(), SampleSet.choices(config), seed, SampleSet.PUBLISHED_SCALE))
+                .withBatchSize(config.batchSize());
+        if (request.torchNoise())
+            throw new IllegalArgumentException(
+                    "--noise torch draws up to 64 pictures together; the noise of a set is each picture's own");
+        pipeline.numSteps(request); // what cannot be drawn is refused before a folder is made
+        youngAverage(pipeline.weights()).ifPresent(spec.commandLine().getErr()::println);
+        Path weights = Checkpoints.files(ckpt, options).get(0);
+        String autoencoder = vae.isGiven() ? vae.path().getFileName().toString() : "none";
+        Path folder = out != null ? out : set.parent().resolve(SampleSet.name(pipeline, weights, autoencoder, request));
+        set.draw(
+                pipeline,
+                config,
+                request,
+                folder,
+                device,
+                precision,
+                json,
+                spec.commandLine().getOut(),
+                spec.commandLine().getErr());
+    }
+
+    /** All classes, or those that were asked for; none for pictures of no class. */
+    private List<Integer> classesOfSet(DiTPipeline pipeline) {
+        int numClasses = pipeline.config().numClasses();
+        if (numClasses == 0 || unconditional) {
+            requireNoClass(pipeline);
+            return List.of();
+        }
+        if (!classes.isEmpty()) return givenClasses(pipeline);
+        return IntStream.range(0, numClasses).boxed().toList();
     }
 
     /** Draws batch by batch and writes each picture when it is finished; those that the same command has left before stay. */
@@ -395,33 +451,37 @@ final class SampleCommand implements Callable<Integer> {
     /** The label of each picture, all classes of the first row first; zeros for a model without classes, −1 for no class. */
     private List<Integer> labels(DiTPipeline pipeline) {
         int numClasses = pipeline.config().numClasses();
-        if (numClasses == 0) {
-            if (!classes.isEmpty())
-                throw new IllegalArgumentException("--class " + classes.get(0) + ": this model has no classes");
+        if (numClasses == 0 || unconditional) {
+            requireNoClass(pipeline);
             int number = count == null ? MAX_DEFAULT_PICTURES : count;
             requireDrawable(pipeline, number);
-            return Collections.nCopies(number, 0);
-        }
-        if (unconditional) {
-            if (!classes.isEmpty())
-                throw new IllegalArgumentException("--class " + classes.get(0) + " and --unconditional: one of them");
-            pipeline.config().nullLabel(); // refuses a model that has none
-            int number = count == null ? MAX_DEFAULT_PICTURES : count;
-            requireDrawable(pipeline, number);
-            return Collections.nCopies(number, -1);
+            return Collections.nCopies(number, numClasses == 0 ? 0 : -1);
         }
         List<Integer> row = classes.isEmpty()
                 ? IntStream.range(0, Math.min(numClasses, MAX_DEFAULT_PICTURES))
                         .boxed()
                         .toList()
-                : classes.stream()
-                        .flatMap(given -> names(given, pipeline.classNames()))
-                        .map(given -> label(given, pipeline.classNames()))
-                        .toList();
+                : givenClasses(pipeline);
         requireDrawable(pipeline, (long) row.size() * (count == null ? 1 : count));
         List<Integer> labels = new ArrayList<>();
         for (int i = 0; i < (count == null ? 1 : count); i++) labels.addAll(row);
         return labels;
+    }
+
+    /** Refuses a class where there is none, and none of a model that always has one. */
+    private void requireNoClass(DiTPipeline pipeline) {
+        boolean classless = pipeline.config().numClasses() == 0;
+        if (!classes.isEmpty())
+            throw new IllegalArgumentException("--class " + classes.get(0)
+                    + (classless ? ": this model has no classes" : " and --unconditional: one of them"));
+        if (!classless) pipeline.config().nullLabel(); // refuses a model that has none
+    }
+
+    private List<Integer> givenClasses(DiTPipeline pipeline) {
+        return classes.stream()
+                .flatMap(given -> names(given, pipeline.classNames()))
+                .map(given -> label(given, pipeline.classNames()))
+                .toList();
     }
 
     /** What a flag names: one class, if that is its whole name, else as many as commas part. */
@@ -441,11 +501,15 @@ final class SampleCommand implements Callable<Integer> {
         List<ClassChoice> choices = labels.stream()
                 .map(label -> label < 0 ? ClassChoice.none() : ClassChoice.of(label))
                 .toList();
-        SampleRequest request = sampling.request(pipeline.config(), choices, seed);
-        request = noise.with(request.withSampler(request.sampler(), eta));
-        if (cfgChannels == CfgChannels.ALL) request = request.withAllChannelsGuided();
-        if (cfgInterval != null) request = request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
+        SampleRequest request = completed(sampling.request(pipeline.config(), choices, seed));
         return request.withBatchSize(batchSize == null ? fitting(pipeline, labels.size()) : batchSize);
+    }
+
+    /** With what the other flags say of how pictures are drawn. */
+    private SampleRequest completed(SampleRequest drawn) {
+        SampleRequest request = noise.with(drawn.withSampler(drawn.sampler(), eta));
+        if (cfgChannels == CfgChannels.ALL) request = request.withAllChannelsGuided();
+        return cfgInterval == null ? request : request.withGuidanceWithin(cfgInterval.low(), cfgInterval.high());
     }
 
     private static final Pattern AVERAGED = Pattern.compile("EMA ([0-9.]+), after (\\d+) steps");

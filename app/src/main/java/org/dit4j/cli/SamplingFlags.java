@@ -73,7 +73,12 @@ final class SamplingFlags {
 
     /** @throws IllegalArgumentException if guidance is asked of a model that cannot be guided */
     SampleRequest request(DiTConfig model, List<ClassChoice> classes, long seed) {
-        double scale = scale(model);
+        return request(model, classes, seed, PUBLISHED_SCALE);
+    }
+
+    /** As {@link #request(DiTConfig, List, long)}, with another scale for models that can be guided, unless one was given. */
+    SampleRequest request(DiTConfig model, List<ClassChoice> classes, long seed, double published) {
+        double scale = scale(model, published);
         if (scale != 1 && !model.hasNullLabel())
             throw new IllegalArgumentException("--cfg-scale " + scale + ": this model has no "
                     + (model.numClasses() == 0 ? "classes" : "null label (label dropout 0)")
@@ -92,7 +97,11 @@ final class SamplingFlags {
 
     /** The scale that was given, or the default for a model. */
     double scale(DiTConfig model) {
-        return cfgScale != null ? cfgScale : model.hasNullLabel() ? PUBLISHED_SCALE : 1;
+        return scale(model, PUBLISHED_SCALE);
+    }
+
+    private double scale(DiTConfig model, double published) {
+        return cfgScale != null ? cfgScale : model.hasNullLabel() ? published : 1;
     }
 
     /** These flags as they are typed, for another command. */

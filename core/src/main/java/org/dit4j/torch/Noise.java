@@ -25,7 +25,9 @@ public final class Noise {
         /** The noise added in a sampling step; the step is the sub-stream. */
         SAMPLE_STEP,
         GLYPH,
-        INITIALISATION
+        INITIALISATION,
+        /** The class of a picture of a set. */
+        SAMPLE_LABEL
     }
 
     private static final int ROUNDS = 10;

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Layers;
 import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.WeightDigest;
 
 /**
  * The autoencoder of Stable Diffusion (Rombach et al., 2022, <i>High-Resolution Image Synthesis with Latent Diffusion Models</i>), in
@@ -91,7 +92,8 @@ public final class AutoencoderKl extends Module implements LatentCodec {
 
     @Override
     public String encoderDigest() {
-        return WeightDigest.of(this, name -> name.startsWith("encoder.") || name.startsWith("quant_conv."));
+        return WeightDigest.of(
+                this, ScalarType.BFloat16, name -> name.startsWith("encoder.") || name.startsWith("quant_conv."));
     }
 
     @Override

@@ -16,6 +16,7 @@ import org.dit4j.torch.Layers;
 import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.ModuleArray;
 import org.dit4j.torch.TensorScope;
+import org.dit4j.torch.WeightDigest;
 
 /**
  * TAESD, Ollin Boer Bohan's small autoencoder for the latents of Stable Diffusion: 2.4 million parameters in place of 84 million. It gives
@@ -99,7 +100,7 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
 
     @Override
     public String encoderDigest() {
-        return WeightDigest.of(this, name -> name.startsWith("encoder."));
+        return WeightDigest.of(this, ScalarType.BFloat16, name -> name.startsWith("encoder."));
     }
 
     @Override

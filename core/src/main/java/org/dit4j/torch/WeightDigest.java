@@ -1,4 +1,4 @@
-package org.dit4j.vae;
+package org.dit4j.torch;
 
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -9,34 +9,39 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.dit4j.torch.Backend;
-import org.dit4j.torch.StateDict;
-import org.dit4j.torch.TensorScope;
-import org.dit4j.torch.Tensors;
 
 /** Tells networks apart by their weights. */
-final class WeightDigest {
+public final class WeightDigest {
+    static {
+        Backend.configure();
+    }
+
     private WeightDigest() {}
 
-    /** SHA-256, in hex, of the chosen parameters in state-dict order: name, shape, and values rounded to bfloat16, little endian. */
-    static String of(Module module, Predicate<String> names) {
+    /**
+     * SHA-256, in hex, of the chosen parameters in state-dict order: name, shape, and values, little endian.
+     *
+     * @param dtype what values are converted to first
+     */
+    public static String of(Module module, ScalarType dtype, Predicate<String> names) {
         MessageDigest digest = sha256();
         try (TensorScope scope = new TensorScope()) {
             StateDict.of(module).forEach((name, tensor) -> {
-                if (names.test(name)) update(digest, name, tensor);
+                if (names.test(name)) update(digest, name, tensor, dtype);
             });
         }
         return HexFormat.of().formatHex(digest.digest());
     }
 
-    private static void update(MessageDigest digest, String name, Tensor tensor) {
+    private static void update(MessageDigest digest, String name, Tensor tensor, ScalarType dtype) {
         digest.update((name + Tensors.shape(tensor)).getBytes(StandardCharsets.UTF_8));
         try (TensorScope scope = new TensorScope()) {
-            Tensor rounded = tensor.detach()
-                    .to(Backend.device("cpu"), ScalarType.BFloat16, false, false, null)
+            Tensor converted = tensor.detach()
+                    .to(Backend.device("cpu"), dtype, false, false, null)
                     .contiguous();
-            digest.update(
-                    new BytePointer(rounded.data_ptr()).limit(rounded.nbytes()).asBuffer());
+            digest.update(new BytePointer(converted.data_ptr())
+                    .limit(converted.nbytes())
+                    .asBuffer());
         }
     }
 
