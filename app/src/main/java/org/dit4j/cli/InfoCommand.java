@@ -1,5 +1,6 @@
 package org.dit4j.cli;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.PrintWriter;
@@ -11,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.model.LayerCost;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -25,7 +27,7 @@ import picocli.CommandLine.Spec;
         description = {
             "Lists the published models in each design of their block.",
             "Gflops are those of the paper: multiply-accumulates of one forward pass for one image, and one operation for each"
-                    + " element of a LayerNorm."
+                    + " element of a LayerNorm. A count of floating-point operations is twice as much."
         })
 final class InfoCommand implements Callable<Integer> {
     /** Pixels to a latent pixel, and channels of a latent, of Stable Diffusion's autoencoders. */
@@ -70,34 +72,101 @@ final class InfoCommand implements Callable<Integer> {
             description = "Number of classes; 0 is an unconditional model. Default: ${DEFAULT-VALUE}.")
     private int numClasses = 1000;
 
+    @Option(
+            names = "--train-images",
+            converter = Ranges.Positive.class,
+            paramLabel = "N",
+            description =
+                    "Also what it takes to train on so many images, forward and backward: 3 x Gflops x N, as the paper counts."
+                            + " 400,000 steps of 256 are 102400000.")
+    private Double trainImages;
+
+    @Option(
+            names = "--num-sampling-steps",
+            converter = Ranges.Count.class,
+            paramLabel = "N",
+            description =
+                    "Also what it takes to draw one picture: Gflops x N, twice that with guidance (--cfg-scale); without"
+                            + " decoding.")
+    private Integer samplingSteps;
+
+    @Option(
+            names = "--cfg-scale",
+            converter = Ranges.NotNegative.class,
+            paramLabel = "SCALE",
+            description = "Of --num-sampling-steps; 1 is no guidance. Default: 1, as the paper counts.")
+    private double cfgScale = 1;
+
+    @Option(
+            names = "--verbose",
+            description = "Also each layer: how many, parameters and Gflops of one, its share of all.")
+    private boolean verbose;
+
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
     @Spec
     private CommandSpec spec;
 
-    /** One line of the table. */
-    record Row(String model, String block, long parameters, double gflops, int tokens) {}
+    /** Forward and backward pass over a forward pass. */
+    static final int TRAINING_PASSES = 3;
+
+    /** A model; what was not asked for is null. */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    record Row(
+            String model,
+            String block,
+            long parameters,
+            double gflops,
+            int tokens,
+            Double trainingGflops,
+            Double samplingGflops,
+            List<LayerCost> layers) {}
 
     @Override
     public Integer call() throws JsonProcessingException {
+        if (cfgScale != 1 && samplingSteps == null)
+            throw new IllegalArgumentException("--cfg-scale is of sampling; add --num-sampling-steps N");
         List<Row> rows = rows();
         PrintWriter out = spec.commandLine().getOut();
         if (json) out.println(new ObjectMapper().writeValueAsString(Map.of("models", rows)));
-        else {
-            out.printf("%-9s  %-15s  %12s  %8s  %6s%n", "model", "block", "parameters", "gflops", "tokens");
-            for (Row row : rows)
-                out.printf(
-                        Locale.ROOT,
-                        "%-9s  %-15s  %12d  %8.2f  %6d%n",
-                        row.model,
-                        row.block,
-                        row.parameters,
-                        row.gflops,
-                        row.tokens);
-        }
+        else print(rows, out);
         out.flush();
         return ExitCode.DONE.code;
+    }
+
+    private void print(List<Row> rows, PrintWriter out) {
+        out.printf("%-9s  %-15s  %12s  %8s  %6s", "model", "block", "parameters", "gflops", "tokens");
+        if (trainImages != null) out.printf("  %15s", "training gflops");
+        if (samplingSteps != null) out.printf("  %15s", "sampling gflops");
+        out.println();
+        for (Row row : rows) {
+            out.printf(
+                    Locale.ROOT,
+                    "%-9s  %-15s  %12d  %8.2f  %6d",
+                    row.model,
+                    row.block,
+                    row.parameters,
+                    row.gflops,
+                    row.tokens);
+            if (trainImages != null) out.printf(Locale.ROOT, "  %15.3g", row.trainingGflops);
+            if (samplingSteps != null) out.printf(Locale.ROOT, "  %15.1f", row.samplingGflops);
+            out.println();
+            if (verbose) print(row, out);
+        }
+    }
+
+    private static void print(Row row, PrintWriter out) {
+        out.printf("    %-30s  %5s  %12s  %10s  %6s%n", "layer", "count", "parameters", "gflops", "share");
+        for (LayerCost layer : row.layers)
+            out.printf(
+                    Locale.ROOT,
+                    "    %-30s  %5d  %12d  %10.5f  %5.1f%%%n",
+                    layer.name(),
+                    layer.count(),
+                    layer.parameters(),
+                    layer.operations() / 1e9,
+                    layer.count() * layer.operations() / 1e7 / row.gflops);
     }
 
     private List<Row> rows() {
@@ -105,7 +174,16 @@ final class InfoCommand implements Callable<Integer> {
         for (String name : model == null ? DiTConfig.names() : List.of(model))
             for (DiTBlock.Kind kind : block == null ? Arrays.asList(DiTBlock.Kind.values()) : List.of(block)) {
                 DiTConfig config = config(name).withBlock(kind);
-                rows.add(new Row(name, Names.flag(kind), config.parameters(), config.gflops(), config.tokens()));
+                double gflops = config.gflops();
+                rows.add(new Row(
+                        name,
+                        Names.flag(kind),
+                        config.parameters(),
+                        gflops,
+                        config.tokens(),
+                        trainImages == null ? null : TRAINING_PASSES * gflops * trainImages,
+                        samplingSteps == null ? null : (cfgScale == 1 ? 1 : 2) * gflops * samplingSteps,
+                        verbose ? config.layers() : null));
             }
         return rows;
     }

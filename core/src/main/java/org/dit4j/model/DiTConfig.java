@@ -1,5 +1,6 @@
 package org.dit4j.model;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -328,20 +329,9 @@ public record DiTConfig(
 
     /** Number of parameters, the fixed position table included, as a checkpoint counts them. */
     public long parameters() {
-        long d = hiddenSize, patch = (long) patchSize * patchSize, hidden = mlpHidden();
-        long embedders = tokens() * d
-                + (inChannels * patch + 1) * d
-                + (TimestepEmbedder.FREQUENCIES + 1) * d
-                + (d + 1) * d
-                + labelRows() * d;
-        long blockParameters = 4 * d * (d + 1)
-                + (d + 1) * hidden
-                + (hidden + 1) * d
-                + block.modulations() * d * (d + 1)
-                + (block == DiTBlock.Kind.CROSS_ATTENTION ? 4 * d * (d + 1) : 0)
-                + 2 * d * block.affineNorms();
-        long last = (d + 1) * patch * outChannels() + (block.modulations() > 0 ? 2 * d * (d + 1) : 2 * d);
-        return embedders + depth * blockParameters + last;
+        return layers().stream()
+                .mapToLong(layer -> layer.count() * layer.parameters())
+                .sum();
     }
 
     /**
@@ -349,18 +339,58 @@ public record DiTConfig(
      * tables call Gflops. A count of floating-point operations is twice as much.
      */
     public double gflops() {
-        double d = hiddenSize, t = tokens(), patch = (double) patchSize * patchSize, hidden = mlpHidden();
-        int conditions = numClasses > 0 ? 2 : 1;
-        double length = block == DiTBlock.Kind.IN_CONTEXT ? t + conditions : t;
-        double blockMacs = length * (4 * d * d + 2 * d * hidden)
-                + 2 * length * length * d
-                + block.modulations() * d * d
-                + 2 * length * d;
-        if (block == DiTBlock.Kind.CROSS_ATTENTION)
-            blockMacs += 2 * t * d * d + 2 * conditions * d * d + 2 * conditions * t * d + t * d;
-        double embedders = TimestepEmbedder.FREQUENCIES * d + d * d + t * d * patch * inChannels;
-        double last = t * d * patch * outChannels() + t * d + (block.modulations() > 0 ? 2 * d * d : 0);
-        return (depth * blockMacs + embedders + last) / 1e9;
+        return layers().stream()
+                        .mapToDouble(layer -> layer.count() * layer.operations())
+                        .sum()
+                / 1e9;
+    }
+
+    /** Every layer with parameters or products, in the order of the forward pass. */
+    public List<LayerCost> layers() {
+        long d = hiddenSize, t = tokens(), patch = (long) patchSize * patchSize;
+        boolean adaptive = block.modulations() > 0;
+        List<LayerCost> layers = new ArrayList<>();
+        layers.add(new LayerCost("pos_embed", 1, t * d, 0));
+        layers.add(linear("x_embedder.proj", 1, t, inChannels * patch, d));
+        layers.add(linear("t_embedder.mlp.0", 1, 1, TimestepEmbedder.FREQUENCIES, d));
+        layers.add(linear("t_embedder.mlp.2", 1, 1, d, d));
+        if (numClasses > 0) layers.add(new LayerCost("y_embedder.embedding_table", 1, labelRows() * d, 0));
+        addBlock(layers);
+        layers.add(norm("final_layer.norm_final", 1, t, !adaptive));
+        if (adaptive) layers.add(linear("final_layer.adaLN_modulation.1", 1, 1, d, 2 * d));
+        layers.add(linear("final_layer.linear", 1, t, d, patch * outChannels()));
+        return layers;
+    }
+
+    private void addBlock(List<LayerCost> layers) {
+        long d = hiddenSize, t = tokens(), conditions = numClasses > 0 ? 2 : 1;
+        long length = block == DiTBlock.Kind.IN_CONTEXT ? t + conditions : t;
+        boolean cross = block == DiTBlock.Kind.CROSS_ATTENTION, affine = block.affineNorms() > 0;
+        if (block.modulations() > 0)
+            layers.add(linear("blocks.N.adaLN_modulation.1", depth, 1, d, block.modulations() * d));
+        layers.add(norm("blocks.N.norm1", depth, length, affine));
+        layers.add(linear("blocks.N.attn.qkv", depth, length, d, 3 * d));
+        layers.add(new LayerCost("blocks.N.attn", depth, 0, 2.0 * length * length * d));
+        layers.add(linear("blocks.N.attn.proj", depth, length, d, d));
+        if (cross) {
+            layers.add(norm("blocks.N.norm2", depth, t, affine));
+            layers.add(linear("blocks.N.cross_attn.q", depth, t, d, d));
+            layers.add(linear("blocks.N.cross_attn.kv", depth, conditions, d, 2 * d));
+            layers.add(new LayerCost("blocks.N.cross_attn", depth, 0, 2.0 * conditions * t * d));
+            layers.add(linear("blocks.N.cross_attn.proj", depth, t, d, d));
+        }
+        layers.add(norm(cross ? "blocks.N.norm3" : "blocks.N.norm2", depth, length, affine));
+        layers.add(linear("blocks.N.mlp.fc1", depth, length, d, mlpHidden()));
+        layers.add(linear("blocks.N.mlp.fc2", depth, length, mlpHidden(), d));
+    }
+
+    /** With a bias, which the paper's count leaves out. */
+    private static LayerCost linear(String name, int count, long rows, long in, long out) {
+        return new LayerCost(name, count, (in + 1) * out, (double) rows * in * out);
+    }
+
+    private LayerCost norm(String name, int count, long rows, boolean affine) {
+        return new LayerCost(name, count, affine ? 2L * hiddenSize : 0, (double) rows * hiddenSize);
     }
 
     private static void positive(String what, int value) {

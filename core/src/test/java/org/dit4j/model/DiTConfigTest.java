@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Map;
+import java.util.TreeMap;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.junit.jupiter.api.Test;
@@ -46,6 +48,25 @@ class DiTConfigTest {
     @Test
     void gflopsOf512PixelsAreThoseOfThePaper() {
         assertEquals(524.60, DiTConfig.of("DiT-XL/2").withInputSize(64, 64).gflops(), 0.02);
+    }
+
+    /** Names of a layer with parameters are the network's, and so are their numbers. */
+    @ParameterizedTest
+    @EnumSource(DiTBlock.Kind.class)
+    void eachLayerIsCountedUnderItsName(DiTBlock.Kind kind) {
+        DiTConfig config = TINY.withBlock(kind);
+        Map<String, Long> counted = new TreeMap<>(), there = new TreeMap<>();
+        for (LayerCost layer : config.layers())
+            if (layer.parameters() > 0) counted.merge(layer.name(), layer.count() * layer.parameters(), Long::sum);
+        try (DiT network = config.network();
+                TensorScope scope = new TensorScope()) {
+            StateDict.of(network)
+                    .forEach((name, tensor) -> there.merge(
+                            name.replaceFirst("\\.(weight|bias)$", "").replaceFirst("^blocks\\.\\d+", "blocks.N"),
+                            tensor.numel(),
+                            Long::sum));
+        }
+        assertEquals(there, counted);
     }
 
     @ParameterizedTest
