@@ -148,7 +148,7 @@ class SampleSetTest {
     @Test
     @Tag("slow")
     void twoThousandSamplesOfOneTwoAndThreeWorkersKilledTenTimesAreTheSameBytes() throws Exception {
-        String[] set = {"--num-samples=2000", "--per-proc-batch-size=16", "--num-sampling-steps=25"};
+        String[] set = {"--num-samples=2000", "--per-proc-batch-size=16", "--num-sampling-steps=10"};
         assertEquals(0, sample(root.resolve("alone"), set).exitCode());
         Map<String, String> alone = files(root.resolve("alone"));
         for (int workers = 1; workers <= 3; workers++) {
