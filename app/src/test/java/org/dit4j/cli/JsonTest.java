@@ -58,6 +58,7 @@ class JsonTest {
                 "train --results-dir=$ --dry-run | data,validation,model,parameters,begins,config,estimate",
                 "demo --results-dir=$ --rows=1 --sample-every=0 | run,steps,loss,checkpoint,sample,grid,columns,curves",
                 "sample --ckpt=$RUN --out=$ --class=star --num-sampling-steps=ddim2 --device=cpu | grid,pictures,parameters",
+                "sample --ckpt=$RUN --out=$ --num-samples=3 --num-sampling-steps=ddim2 --device=cpu | folder,npz,samples,parameters",
                 "encode --data-path=$IDX --image-size=8 --vae=$VAE --out=$ --device=cpu | latents,images,classes,channels,height,width,broken",
                 "inspect $RUN | guess,format,model,profile,classes,weights,files,numel,metadata,tensors",
                 "convert $RUN $.safetensors | written,format,model,parameters",
