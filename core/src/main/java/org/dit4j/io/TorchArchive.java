@@ -51,6 +51,15 @@ abstract class TorchArchive implements AutoCloseable {
         return archive;
     }
 
+    /** Whether it is a zip archive with a program in it. */
+    static boolean isScript(Path path, FileChannel channel) throws IOException {
+        byte[] begin = new byte[(int) Math.min(ZIP_MAGIC.length, channel.size())];
+        TensorBytes.readFully(path.toString(), channel, ByteBuffer.wrap(begin), 0);
+        return startsWith(begin, ZIP_MAGIC)
+                && ZipDirectory.read(path.toString(), channel).entries().keySet().stream()
+                        .anyMatch(name -> name.endsWith("/constants.pkl"));
+    }
+
     private static boolean startsWith(byte[] bytes, byte[] magic) {
         return bytes.length >= magic.length && Arrays.equals(bytes, 0, magic.length, magic, 0, magic.length);
     }

@@ -125,6 +125,15 @@ public final class TorchFile {
         }
     }
 
+    /**
+     * Whether a file is an archive of {@code torch.jit.save}: not weights alone but a program of tensors, which is not read here.
+     */
+    public static boolean isScript(Path path) throws IOException {
+        try (FileChannel channel = RegularFile.open(path)) {
+            return TorchArchive.isScript(path, channel);
+        }
+    }
+
     private static void requireHarmless(Path path, TorchArchive archive) throws FormatException {
         if (archive.dangerous() != null) throw new FormatException(path, archive.dangerous());
     }
