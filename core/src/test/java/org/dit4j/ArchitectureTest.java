@@ -35,7 +35,7 @@ class ArchitectureTest {
             Map.entry("sample", Set.of("torch", "kernels", "diffusion")),
             Map.entry("data", Set.of("torch", "io")),
             Map.entry("checkpoint", Set.of("torch", "io", "model", "vae", "diffusion")),
-            Map.entry("jobs", Set.of("torch", "io", "data", "vae")),
+            Map.entry("jobs", Set.of("torch", "io", "data", "vae", "eval")),
             Map.entry("eval", Set.of("torch", "io")),
             Map.entry("dist", Set.of("torch")),
             Map.entry("train", Set.of("torch", "kernels", "io", "model", "diffusion", "data", "checkpoint", "dist")),

@@ -10,7 +10,8 @@ import org.dit4j.io.PictureReading;
 /**
  * How {@link Datasets} opens data, whatever their kind.
  *
- * @param imageSize height and width; pictures of folders and tar files are cropped to it. Empty: {@link Datasets#DEFAULT_IMAGE_SIZE} for
+ * @param imageSize height and width; pictures of folders and tar files are cropped to it. {@link ImageFolderConfig#ORIGINAL_SIZE}: they stay as they are,
+ *     and all must have one size. Empty: {@link Datasets#DEFAULT_IMAGE_SIZE} for
  *     those, 32 for glyphs, else that of the data
  * @param channels 1 (grey), 3 (RGB), or those of latents. Empty: 3 for pictures of folders and tar files, else that of the data
  * @param classNames of IDX and tar files, in the order of their numbers. Empty: the lines of {@code labels.txt} beside an IDX file, else
@@ -42,8 +43,9 @@ public record DatasetConfig(
         Objects.requireNonNull(reading, "reading");
         Objects.requireNonNull(validation, "validation");
         classNames = List.copyOf(classNames);
-        if (imageSize.isPresent() && (imageSize.getAsInt() < 1 || imageSize.getAsInt() > 8192))
-            throw new IllegalArgumentException("image size " + imageSize.getAsInt() + " is outside 1 … 8192");
+        int size = imageSize.orElse(ImageFolderConfig.ORIGINAL_SIZE);
+        if (size != ImageFolderConfig.ORIGINAL_SIZE && (size < 1 || size > 8192))
+            throw new IllegalArgumentException("image size " + size + " is outside 1 … 8192");
         if (channels.isPresent() && channels.getAsInt() < 1)
             throw new IllegalArgumentException("channels is " + channels.getAsInt() + ", and is at least 1");
         if (classDepth < ImageFolderConfig.AUTOMATIC)
@@ -88,6 +90,11 @@ public record DatasetConfig(
                 seed,
                 holdOut,
                 validation);
+    }
+
+    /** Pictures as they are, uncropped, all of one size. */
+    public DatasetConfig withOriginalPictures() {
+        return withImageSize(ImageFolderConfig.ORIGINAL_SIZE);
     }
 
     /** Pictures as large as they are by default. */

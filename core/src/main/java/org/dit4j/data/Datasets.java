@@ -85,9 +85,7 @@ public final class Datasets {
             throw new IllegalArgumentException("channels is " + channels + "; 1 is grey, 3 is RGB");
         int imageSize = config.imageSize().orElse(DEFAULT_IMAGE_SIZE);
         return switch (kind) {
-            case GLYPHS ->
-                requireAsked(
-                        config, new Glyphs(config.seed(), config.imageSize().orElse(GLYPHS_SIZE)));
+            case GLYPHS -> requireAsked(config, new Glyphs(config.seed(), glyphsSize(config)));
             case LATENTS -> requireAsked(config, LatentCache.open(path));
             case TAR ->
                 TarShards.open(
@@ -106,6 +104,11 @@ public final class Datasets {
                                 config.reading(),
                                 config.classTable()));
         };
+    }
+
+    private static int glyphsSize(DatasetConfig config) {
+        int size = config.imageSize().orElse(GLYPHS_SIZE);
+        return size == ImageFolderConfig.ORIGINAL_SIZE ? GLYPHS_SIZE : size;
     }
 
     private static ImageFolder openFolder(Path path, ImageFolderConfig config) throws IOException {
@@ -145,10 +148,12 @@ public final class Datasets {
         try {
             int height = data.latents().map(LatentsHeader::imageHeight).orElse(data.height());
             int width = data.latents().map(LatentsHeader::imageWidth).orElse(data.width());
-            int size = config.imageSize().orElse(height),
+            boolean asked =
+                    config.imageSize().orElse(ImageFolderConfig.ORIGINAL_SIZE) != ImageFolderConfig.ORIGINAL_SIZE;
+            int size = asked ? config.imageSize().getAsInt() : height,
                     channels = config.channels().orElse(data.channels());
             String what = data.latents().isPresent() ? "these latents" : "these data";
-            if (config.imageSize().isPresent() && (size != height || size != width))
+            if (asked && (size != height || size != width))
                 throw new IllegalArgumentException(
                         "image size is " + size + ", " + what + " are of pictures of " + width + "×" + height);
             if (channels != data.channels())

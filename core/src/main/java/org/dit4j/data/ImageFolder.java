@@ -122,12 +122,12 @@ public final class ImageFolder implements Dataset {
 
     @Override
     public int height() {
-        return config.imageSize();
+        return pictures.height();
     }
 
     @Override
     public int width() {
-        return config.imageSize();
+        return pictures.width();
     }
 
     @Override
@@ -140,13 +140,14 @@ public final class ImageFolder implements Dataset {
         String colour = channels() == 1 ? "grey" : "RGB";
         return String.format(
                 Locale.ROOT,
-                "%s: %d pictures, %d classes%s, cropped to %d×%d %s%s%s",
+                "%s: %d pictures, %d classes%s, %s %d×%d %s%s%s",
                 path,
                 size(),
                 classNames.size(),
                 listing.layout(),
-                height(),
+                config.imageSize() == ImageFolderConfig.ORIGINAL_SIZE ? "of" : "cropped to",
                 width(),
+                height(),
                 colour,
                 config.reading().describe(),
                 listing.others());

@@ -7,7 +7,8 @@ import org.dit4j.io.PictureReading;
 /**
  * How an {@link ImageFolder} is read.
  *
- * @param imageSize pictures are cropped to this many pixels square, as the reference crops
+ * @param imageSize pictures are cropped to this many pixels square, as the reference crops;
+ *     {@link #ORIGINAL_SIZE}: they stay as they are, and all must have one size
  * @param channels 3, or 1 for grey (ITU-R 601 luma of the crop, as Pillow's {@code convert("L")})
  * @param classDepth which folder names the class: 1 is the folder right below the root, 2 the one below it, …, and {@link #INNERMOST} is the one
  *     that holds the picture, however deep
@@ -30,10 +31,12 @@ public record ImageFolderConfig(
     public static final int AUTOMATIC = -1;
     /** As {@code classDepth}: the folder that holds the picture names its class. */
     public static final int INNERMOST = 0;
+    /** As {@code imageSize}: pictures stay as they are, and one that has not the size of the first is an error. */
+    public static final int ORIGINAL_SIZE = -1;
 
     /** @throws IllegalArgumentException naming the value that is out of range */
     public ImageFolderConfig {
-        if (imageSize < 1 || imageSize > 8192)
+        if (imageSize != ORIGINAL_SIZE && (imageSize < 1 || imageSize > 8192))
             throw new IllegalArgumentException("imageSize " + imageSize + " is outside 1 … 8192");
         if (channels != 1 && channels != 3)
             throw new IllegalArgumentException("channels is " + channels + "; 1 is grey, 3 is RGB");

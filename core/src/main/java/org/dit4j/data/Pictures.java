@@ -19,6 +19,7 @@ import java.util.stream.IntStream;
 import java.util.zip.ZipException;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
+import org.dit4j.io.PictureHeader;
 import org.dit4j.io.PictureReading;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -38,6 +39,7 @@ final class Pictures {
     private final Path path;
     private final List<String> classNames;
     private final int imageSize, channels, count;
+    private final int height, width;
     private final boolean skipBroken;
     private final PictureReading reading;
     private final Files files;
@@ -60,7 +62,8 @@ final class Pictures {
             PictureReading reading,
             int count,
             IntUnaryOperator label,
-            Files files) {
+            Files files)
+            throws IOException {
         this.path = path;
         this.classNames = classNames;
         this.imageSize = imageSize;
@@ -78,12 +81,25 @@ final class Pictures {
             int of = label.applyAsInt(index);
             ofClass[of][--sizes[of]] = index;
         }
+        BufferedImage first = imageSize == ImageFolderConfig.ORIGINAL_SIZE ? crop(0) : null;
+        height = first == null ? imageSize : first.getHeight();
+        width = first == null ? imageSize : first.getWidth();
+    }
+
+    int height() {
+        return height;
+    }
+
+    int width() {
+        return width;
     }
 
     /** As {@link Dataset#pixels}. */
     void pixels(int index, float[] out, int offset) throws IOException {
-        Objects.checkFromIndexSize(offset, channels * imageSize * imageSize, out.length);
-        Pixels.write(skipBroken ? firstWhole(index) : whole(index), channels, out, offset);
+        Objects.checkFromIndexSize(offset, channels * height * width, out.length);
+        BufferedImage picture = skipBroken ? firstWhole(index) : whole(index);
+        requireSize(index, picture.getHeight(), picture.getWidth());
+        Pixels.write(picture, channels, out, offset);
     }
 
     /** As {@link Dataset#check}. */
@@ -91,7 +107,8 @@ final class Pictures {
         Map<Integer, String> problems = new ConcurrentHashMap<>();
         IntStream.range(0, count).parallel().forEach(index -> {
             try (InputStream in = files.open(index)) {
-                Images.readHeader(in, files.name(index), reading.limits());
+                PictureHeader header = Images.readHeader(in, files.name(index), reading.limits());
+                if (!reading.exifRotate()) requireSize(index, header.height(), header.width());
             } catch (IOException e) {
                 problems.put(index, problem(index, e));
             }
@@ -151,10 +168,20 @@ final class Pictures {
                         + "\" can be read, the last because " + broken.get(same[same.length - 1]));
     }
 
+    private void requireSize(int index, int itsHeight, int itsWidth) throws FormatException {
+        if (imageSize != ImageFolderConfig.ORIGINAL_SIZE || itsHeight == height && itsWidth == width) return;
+        throw new FormatException(
+                files.name(index),
+                "is " + itsWidth + "×" + itsHeight + ", and " + files.name(0) + " is " + width + "×" + height
+                        + "; pictures that stay as they are have one size; crop them all: --image-size PIXELS");
+    }
+
+    /** Cropped, or as it is. */
     private BufferedImage crop(int index) throws IOException {
         String name = files.name(index);
         try (InputStream in = files.open(index)) {
-            return Images.centerCrop(Images.read(in, name, reading), imageSize);
+            BufferedImage picture = Images.read(in, name, reading);
+            return imageSize == ImageFolderConfig.ORIGINAL_SIZE ? picture : Images.centerCrop(picture, imageSize);
         } catch (ZipException | EOFException e) {
             throw new FormatException(name, "damaged in the zip file: " + e.getMessage(), e);
         } catch (IllegalArgumentException e) { // too long and narrow

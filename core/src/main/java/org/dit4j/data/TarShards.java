@@ -332,12 +332,12 @@ public final class TarShards implements Dataset {
 
     @Override
     public int height() {
-        return config.imageSize();
+        return pictures.height();
     }
 
     @Override
     public int width() {
-        return config.imageSize();
+        return pictures.width();
     }
 
     @Override
@@ -374,14 +374,15 @@ public final class TarShards implements Dataset {
     public String describe() {
         return String.format(
                 Locale.ROOT,
-                "%s: %d pictures in %d tar file%s, %d classes, cropped to %d×%d %s%s%s",
+                "%s: %d pictures in %d tar file%s, %d classes, %s %d×%d %s%s%s",
                 path,
                 size(),
                 files.size(),
                 files.size() == 1 ? "" : "s",
                 classNames.size(),
-                height(),
+                config.imageSize() == ImageFolderConfig.ORIGINAL_SIZE ? "of" : "cropped to",
                 width(),
+                height(),
                 channels() == 1 ? "grey" : "RGB",
                 config.reading().describe(),
                 passedOver == 0 ? "" : "; other entries left out: " + passedOver);

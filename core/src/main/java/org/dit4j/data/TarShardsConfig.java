@@ -7,7 +7,8 @@ import org.dit4j.io.PictureReading;
 /**
  * How {@link TarShards} are read.
  *
- * @param imageSize pictures are cropped to this many pixels square, as the reference crops
+ * @param imageSize pictures are cropped to this many pixels square, as the reference crops;
+ *     {@link ImageFolderConfig#ORIGINAL_SIZE}: they stay as they are, and all must have one size
  * @param channels 3, or 1 for grey
  * @param classNames the names of all classes, in the order of their numbers; empty: their numbers, up to the highest one that occurs, or their words, sorted
  * @param skipBroken whether a picture that cannot be read is replaced by the next good one of its class, and reported, instead of being an
@@ -18,7 +19,7 @@ public record TarShardsConfig(
         int imageSize, int channels, List<String> classNames, boolean skipBroken, PictureReading reading) {
     /** @throws IllegalArgumentException naming the value that is out of range */
     public TarShardsConfig {
-        if (imageSize < 1 || imageSize > 8192)
+        if (imageSize != ImageFolderConfig.ORIGINAL_SIZE && (imageSize < 1 || imageSize > 8192))
             throw new IllegalArgumentException("imageSize " + imageSize + " is outside 1 … 8192");
         if (channels != 1 && channels != 3)
             throw new IllegalArgumentException("channels is " + channels + "; 1 is grey, 3 is RGB");

@@ -208,20 +208,24 @@ public final class Images {
      * level in some two values of a million.
      */
     public static byte[] toRgbBytes(Tensor batch) {
+        try (TensorScope scope = new TensorScope()) {
+            return Tensors.toBytes(toLevels(batch).permute(0, 2, 3, 1));
+        }
+    }
+
+    /** As {@link #toRgbBytes(Tensor)}: (N, C, H, W) in [-1, 1] → (N, 3, H, W) uint8 levels, on the same device; C is 3, or 1 for grey. */
+    public static Tensor toLevels(Tensor batch) {
         long[] shape = batch.shape();
         if (shape.length != 4 || shape[1] != 1 && shape[1] != 3)
             throw new IllegalArgumentException(
                     "pictures are (N, 3, H, W) or (N, 1, H, W), given " + Arrays.toString(shape));
-        try (TensorScope scope = new TensorScope()) {
-            Tensor levels = batch.detach()
-                    .to(ScalarType.Float)
-                    .mul(new Scalar(127.5))
-                    .add(new Scalar(128.0))
-                    .clamp(new ScalarOptional(new Scalar(0.0)), new ScalarOptional(new Scalar(255.0)))
-                    .to(ScalarType.Byte);
-            return Tensors.toBytes(
-                    levels.expand(shape[0], 3, shape[2], shape[3]).permute(0, 2, 3, 1));
-        }
+        return TensorScope.local(() -> batch.detach()
+                .to(ScalarType.Float)
+                .mul(new Scalar(127.5))
+                .add(new Scalar(128.0))
+                .clamp(new ScalarOptional(new Scalar(0.0)), new ScalarOptional(new Scalar(255.0)))
+                .to(ScalarType.Byte)
+                .expand(shape[0], 3, shape[2], shape[3]));
     }
 
     /**

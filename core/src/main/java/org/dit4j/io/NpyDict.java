@@ -186,6 +186,16 @@ final class NpyDict {
         return header.put((byte) '\n').array();
     }
 
+    /** A whole .npy file of data that come with NumPy's own words for dtype and order. */
+    static byte[] encode(String descr, boolean fortran, List<Long> shape, byte[] data) {
+        String sizes = shape.stream().map(size -> size + ",").collect(Collectors.joining(" "));
+        String dict = "{'descr': '" + descr.replaceAll("[^<>|=\\w]", "?") + "', 'fortran_order': "
+                + (fortran ? "True" : "False") + ", 'shape': (" + sizes + ")}\n";
+        ByteBuffer file = ByteBuffer.allocate(12 + dict.length() + data.length).order(ByteOrder.LITTLE_ENDIAN);
+        file.put(MAGIC).put((byte) 2).put((byte) 0).putInt(dict.length());
+        return file.put(dict.getBytes(StandardCharsets.US_ASCII)).put(data).array();
+    }
+
     private static String descr(ScalarType dtype) {
         for (Map.Entry<String, ScalarType> entry : DTYPES.entrySet())
             if (entry.getValue() == dtype) return (Dtypes.bytes(dtype) == 1 ? "|" : "<") + entry.getKey();
