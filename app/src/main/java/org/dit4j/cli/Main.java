@@ -42,6 +42,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
             RunsCommand.class,
             WatchCommand.class,
             SampleCommand.class,
+            EvaluateCommand.class,
+            StatsCommand.class,
             VerifyCommand.class,
             InspectCommand.class,
             ConvertCommand.class,
