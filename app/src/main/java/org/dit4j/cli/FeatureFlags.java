@@ -7,6 +7,7 @@ import org.dit4j.eval.FeatureNetwork;
 import org.dit4j.eval.InceptionV3;
 import org.dit4j.eval.InceptionWeights;
 import org.dit4j.eval.TorchScriptNetwork;
+import org.dit4j.eval.ViT;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Precision;
 import picocli.CommandLine.Option;
@@ -36,6 +37,14 @@ final class FeatureFlags {
             description =
                     "Take other weights than the published ones for --inception; figures compare with nobody's then.")
     private boolean otherWeights;
+
+    @Option(
+            names = "--dinov2",
+            paramLabel = "FILE",
+            description =
+                    "In place of Inception, DINOv2 with these weights (dinov2_vitl14_pretrain.pth; S, B or L, with registers or"
+                            + " not): the Frechet distance that newer papers report.")
+    private Path dinov2;
 
     @Option(
             names = "--features",
@@ -127,10 +136,15 @@ final class FeatureFlags {
         if (features == null && (featuresSize != null || featuresMean != null || featuresStd != null))
             throw new IllegalArgumentException(
                     "--features-size, --features-mean and --features-std go with --features");
+        if (dinov2 != null && (features != null || inception != null || profile != null || otherWeights))
+            throw new IllegalArgumentException("--dinov2 is in place of Inception and --features: one of them");
         if (features != null && (inception != null || profile != null || otherWeights))
             throw new IllegalArgumentException(
                     "--features is in place of Inception: --inception and --evaluator go without it");
-        return Failure.as(ExitCode.CHECKPOINT, () -> features == null ? openInception() : openFeatures());
+        return Failure.as(ExitCode.CHECKPOINT, () -> {
+            if (dinov2 != null) return ViT.open(dinov2, device);
+            return features == null ? openInception() : openFeatures();
+        });
     }
 
     private FeatureNetwork openInception() throws IOException {
