@@ -113,6 +113,13 @@ final class EvaluateCommand implements Callable<Integer> {
     @Mixin
     private final FeatureFlags features = new FeatureFlags();
 
+    @Option(
+            names = "--nearest",
+            paramLabel = "FILE",
+            description =
+                    "Also write a sheet of some samples, each beside the pictures of the reference that are nearest to it.")
+    private Path nearest;
+
     @Option(names = "--json", description = "Print one JSON object.")
     private boolean json;
 
@@ -131,10 +138,21 @@ final class EvaluateCommand implements Callable<Integer> {
                 samples = job.run(sample.getFileName().toString(), pictures, network);
             }
             describe(settings, samples);
+            if (nearest != null) writeNearest(samples, compared);
             Evaluation.Options options = new Evaluation.Options(true, kidSubsetSize, true);
             print(Evaluation.of(samples, compared, options), samples, settings);
         }
         return ExitCode.DONE.code;
+    }
+
+    private void writeNearest(FeatureSet samples, Reference compared) throws IOException {
+        FeatureSet ofReference = compared.features()
+                .orElseThrow(() -> new IllegalArgumentException(
+                        "--nearest needs the pictures of the reference; " + reference + " has statistics only"));
+        try (PictureSource pictures = samples(new LinkedHashMap<>());
+                PictureSource others = EvaluationInput.open(reference, imageSize, numReference, vae, features)) {
+            NearestSheet.write(nearest, pictures, samples, others, ofReference);
+        }
     }
 
     private Reference reference(FeatureJob job, FeatureNetwork network, Map<String, Object> settings)

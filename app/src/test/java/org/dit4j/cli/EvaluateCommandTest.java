@@ -124,6 +124,32 @@ class EvaluateCommandTest {
     }
 
     @Test
+    void aSheetShowsTheNearestPictures() throws IOException {
+        Path sheet = folder.resolve("nearest.png");
+        CommandRun run = run("evaluate", "--sample=" + samples, "--ref=" + samples, "--nearest=" + sheet);
+        assertEquals(0, run.exitCode(), run.err());
+        BufferedImage grid = Images.read(sheet);
+        int side = (grid.getWidth() - 14) / 6; // six cells, two pixels around each
+        for (int row = 0; row < 16; row++)
+            for (int y = 0; y < side; y += 7)
+                for (int x = 0; x < side; x += 7) {
+                    int top = 2 + row * (side + 2) + y;
+                    assertEquals(grid.getRGB(2 + x, top), grid.getRGB(4 + side + x, top), "itself is the nearest");
+                }
+        CommandRun refused =
+                run("evaluate", "--sample=" + samples, "--ref=" + statisticsOf(reference), "--nearest=" + sheet);
+        assertEquals(2, refused.exitCode());
+        assertTrue(refused.err().contains("statistics only"), refused.err());
+    }
+
+    private static Path statisticsOf(Path pictures) {
+        Path stats = folder.resolve("for-nearest.npz");
+        CommandRun made = run("stats", "--data-path=" + pictures, "--out=" + stats);
+        assertEquals(0, made.exitCode(), made.err());
+        return stats;
+    }
+
+    @Test
     void aModelDrawsItsSamplesFirst() throws IOException {
         Path model = TinyRun.train(folder.resolve("results"));
         String[] flags = {

@@ -5,12 +5,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.io.AtomicFile;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.RegularFile;
@@ -107,17 +107,19 @@ public final class FeatureSet {
 
     /** The features of the first pictures, at most {@code most}: (n, D) float32 on the CPU, in the scope around the call. */
     public Tensor first(Tap tap, long most) throws IOException {
-        List<Tensor> parts = new ArrayList<>();
-        long left = Math.min(most, count());
+        long count = Math.min(most, count()), done = 0;
+        Tensor all = Tensors.empty(ScalarType.Float, count, width(tap).orElseThrow());
         for (String name : index.files) {
-            if (left == 0) break;
-            Tensor part =
-                    Safetensors.read(folder.resolve(name), List.of(tap.key())).get(tap.key());
-            long rows = Math.min(left, part.size(0));
-            parts.add(part.narrow(0, 0, rows));
-            left -= rows;
+            if (done == count) break;
+            try (TensorScope scope = new TensorScope()) {
+                Tensor part = Safetensors.read(folder.resolve(name), List.of(tap.key()))
+                        .get(tap.key());
+                long rows = Math.min(count - done, part.size(0));
+                all.narrow(0, done, rows).copy_(part.narrow(0, 0, rows));
+                done += rows;
+            }
         }
-        return Tensors.cat(0, parts.toArray(Tensor[]::new));
+        return all;
     }
 
     /** Mean and covariance. */

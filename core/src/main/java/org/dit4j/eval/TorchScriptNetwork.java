@@ -88,7 +88,7 @@ public final class TorchScriptNetwork implements FeatureNetwork {
     public static TorchScriptNetwork open(Path file, Input input, String device) throws IOException {
         Device chosen = Backend.device(device);
         FeatureSpace space = new FeatureSpace(file.getFileName().toString(), input.text(), Sha256.hex(file), "fp32");
-        JitModule module = TorchScript.load(file);
+        JitModule module = TensorScope.detached(TorchScript.load(file));
         try (TensorScope scope = new TensorScope()) {
             module.to(chosen);
         }

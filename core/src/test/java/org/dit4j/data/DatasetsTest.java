@@ -11,10 +11,14 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.dit4j.data.Datasets.Kind;
+import org.dit4j.io.FormatException;
+import org.dit4j.io.Images;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 class DatasetsTest {
@@ -57,6 +61,32 @@ class DatasetsTest {
         assertOpens(Path.of("glyphs"), Kind.GLYPHS, STANDARD, "3x32x32 " + glyphs);
         assertOpens(Path.of("glyphs"), Kind.GLYPHS, STANDARD.withImageSize(16), "3x16x16 " + glyphs);
         assertEquals(Kind.PICTURES, Datasets.kind(Path.of("./glyphs")), "a folder of that name");
+    }
+
+    @Test
+    void picturesCanStayAsTheyAreIfAllHaveOneSize() throws IOException {
+        DatasetConfig original = STANDARD.withOriginalPictures();
+        Map<String, byte[]> files = DataFiles.pictures(10, 20, 30, 40); // 9 wide, 12 high
+        Path pictures = DataFiles.folder(root.resolve("original"), files);
+        for (Path path : List.of(
+                pictures,
+                DataFiles.zip(root.resolve("original.zip"), files),
+                DataFiles.tar(root.resolve("original.tar"), 0, 10, 20, 30, 40)))
+            try (Dataset data = Datasets.open(path, original)) {
+                assertEquals(List.of(12, 9), List.of(data.height(), data.width()));
+                assertTrue(data.describe().contains("of 9×12"), data.describe());
+                float[] pixels = new float[3 * 12 * 9];
+                data.pixels(1, pixels, 0);
+                assertEquals(20 / 127.5f - 1, pixels[0]);
+                data.check();
+            }
+        Images.writePng(pictures.resolve("dog/9.png"), Images.fromRgbBytes(new byte[3 * 25], 5, 5), Map.of());
+        try (Dataset data = Datasets.open(pictures, original)) {
+            for (Executable read : List.<Executable>of(data::check, () -> data.pixels(4, new float[3 * 12 * 9], 0))) {
+                String message = assertThrows(FormatException.class, read).getMessage();
+                assertTrue(message.contains("5×5") && message.contains("9×12"), message);
+            }
+        }
     }
 
     @Test

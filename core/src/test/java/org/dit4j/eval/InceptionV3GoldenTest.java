@@ -8,8 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.Golden;
 import org.dit4j.torch.Precision;
@@ -49,6 +51,20 @@ class InceptionV3GoldenTest {
                 Tensor inverted =
                         pictures.to(ScalarType.Short).neg().add(new Scalar(255)).to(ScalarType.Byte);
                 Map<Tap, Tensor> ofInverted = network.features(inverted), halfPixel = other.features(pictures);
+                Tensor halfResized = torch.upsample_bilinear2d(
+                                pictures.to(ScalarType.Float),
+                                new long[] {299, 299},
+                                false,
+                                new DoubleOptional(),
+                                new DoubleOptional())
+                        .round()
+                        .to(ScalarType.Byte);
+                if (pictures.size(3) != 299)
+                    assertRejected(
+                            set + " resized with the half pixel",
+                            golden.get(set + ".2048"),
+                            network.features(halfResized).get(Tap.FEATURES),
+                            TOLERANCE);
                 NAMES.forEach((tap, name) -> {
                     Tensor expected = golden.get(set + "." + name);
                     assertClose(set + "." + name, expected, actual.get(tap), TOLERANCE);

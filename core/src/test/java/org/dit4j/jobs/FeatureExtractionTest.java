@@ -18,6 +18,7 @@ import org.dit4j.eval.Evaluation;
 import org.dit4j.eval.FeatureNetwork;
 import org.dit4j.eval.FeatureSet;
 import org.dit4j.eval.FrechetDistance;
+import org.dit4j.eval.Nearest;
 import org.dit4j.eval.NpzPictures;
 import org.dit4j.eval.Reference;
 import org.dit4j.eval.Tap;
@@ -85,6 +86,14 @@ class FeatureExtractionTest {
         double distance = FrechetDistance.of(one.gaussian(Tap.FEATURES), other.gaussian(Tap.FEATURES));
         assertTrue(distance < 1e-9, "" + distance);
         assertThrows(IllegalArgumentException.class, () -> features("one", 2, 300, 64)); // another job's folder
+    }
+
+    @Test
+    void aPictureIsNearestToItself() throws IOException {
+        FeatureSet sample = features("some", 1, 20, 64), reference = features("many", 1, 100, 64);
+        long[][] nearest = Nearest.of(sample, reference, 10, 3);
+        for (int i = 0; i < 10; i++) assertEquals(i, nearest[i][0]);
+        assertThrows(IllegalArgumentException.class, () -> Nearest.of(sample, reference, 21, 3));
     }
 
     @Test
