@@ -229,19 +229,30 @@ public final class Images {
     }
 
     /**
-     * Writes a PNG under a temporary name and renames it. {@code text} goes into its text chunks (Latin-1 values as tEXt, others as iTXt).
+     * Writes a PNG under a temporary name and renames it. {@code text} goes into its text chunks (Latin-1 values as tEXt; others, and JSON, which is
+     * UTF-8 by its own standard, as iTXt).
      *
      * @throws IllegalArgumentException if a keyword is not 1 to 79 printable ASCII characters
      */
     public static void writePng(Path path, BufferedImage image, Map<String, String> text) throws IOException {
-        AtomicFile.write(path, PngFile.encode(image, text));
+        AtomicFile.write(path, encodePng(image, text));
+    }
+
+    /** What {@link #writePng} writes. */
+    public static byte[] encodePng(BufferedImage image, Map<String, String> text) throws IOException {
+        return PngFile.encode(image, text);
     }
 
     /** The text chunks of a PNG, by keyword, in their order. */
     public static Map<String, String> readPngText(Path path) throws IOException {
         try (InputStream in = Files.newInputStream(path)) {
-            return PngFile.text(path.toString(), bytes(in, path.toString()));
+            return readPngText(in, path.toString());
         }
+    }
+
+    /** As {@link #readPngText(Path)}, to the end of a stream; {@code name} is for messages. */
+    public static Map<String, String> readPngText(InputStream in, String name) throws IOException {
+        return PngFile.text(name, bytes(in, name));
     }
 
     /**

@@ -190,7 +190,8 @@ final class PngFile {
         IIOMetadataNode latin = new IIOMetadataNode("tEXt"), international = new IIOMetadataNode("iTXt");
         text.forEach((keyword, value) -> {
             requireKeyword(keyword);
-            boolean isLatin = StandardCharsets.ISO_8859_1.newEncoder().canEncode(value);
+            boolean isLatin = !value.startsWith("{")
+                    && StandardCharsets.ISO_8859_1.newEncoder().canEncode(value);
             IIOMetadataNode entry = new IIOMetadataNode(isLatin ? "tEXtEntry" : "iTXtEntry");
             entry.setAttribute("keyword", keyword);
             entry.setAttribute(isLatin ? "value" : "text", value);
