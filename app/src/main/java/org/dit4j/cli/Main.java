@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Set;
 import org.dit4j.io.Printable;
+import org.dit4j.report.DidYouMean;
 import org.dit4j.report.PrintableWriter;
 import org.dit4j.report.Software;
 import org.dit4j.torch.Backend;

@@ -35,6 +35,7 @@ import org.dit4j.io.Images;
 import org.dit4j.jobs.SampleConfig;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.report.ClassGrid;
+import org.dit4j.report.DidYouMean;
 import org.dit4j.report.Frames;
 import org.dit4j.report.Numbers;
 import org.dit4j.report.PngText;

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.dit4j.report.DidYouMean;
 import org.dit4j.report.Recipe;
 import picocli.CommandLine;
 import picocli.CommandLine.ITypeConverter;

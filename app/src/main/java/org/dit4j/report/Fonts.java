@@ -6,7 +6,7 @@ import java.awt.image.BufferedImage;
 
 /** Whether text can be drawn: a bare server may have no font at all. */
 public final class Fonts {
-    static final Font CAPTION = new Font(Font.SANS_SERIF, Font.PLAIN, 13);
+    public static final Font CAPTION = new Font(Font.SANS_SERIF, Font.PLAIN, 13);
 
     private static final boolean AVAILABLE = draws();
 

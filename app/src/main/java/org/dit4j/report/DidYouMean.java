@@ -1,4 +1,4 @@
-package org.dit4j.cli;
+package org.dit4j.report;
 
 import java.util.Collection;
 import java.util.Comparator;
@@ -6,11 +6,11 @@ import java.util.Locale;
 import java.util.Optional;
 
 /** The known name that a mistyped one was probably meant to be. */
-final class DidYouMean {
+public final class DidYouMean {
     private DidYouMean() {}
 
     /** {@code "; did you mean X?"}, or nothing where no name is near. */
-    static String hint(String given, Collection<String> known) {
+    public static String hint(String given, Collection<String> known) {
         return nearest(given, known).map(name -> "; did you mean " + name + "?").orElse("");
     }
 
@@ -18,7 +18,7 @@ final class DidYouMean {
      * The name but for its dashes; else the first whose last words were given ({@code --batch-size} of {@code --global-batch-size}); else the
      * nearest by edits, if at most a third of its letters differ. Case does not count.
      */
-    static Optional<String> nearest(String given, Collection<String> known) {
+    public static Optional<String> nearest(String given, Collection<String> known) {
         String lower = given.toLowerCase(Locale.ROOT);
         String lastWords = lower.replace('_', '-').replaceFirst("^-*", "-");
         Optional<String> longer = known.stream()

@@ -1,4 +1,4 @@
-package org.dit4j.cli;
+package org.dit4j.report;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
