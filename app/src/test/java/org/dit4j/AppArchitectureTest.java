@@ -10,13 +10,13 @@ import org.junit.jupiter.api.Test;
 class AppArchitectureTest {
     private static final JavaClasses APP = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
-            .importPackages("org.dit4j.cli", "org.dit4j.report", "org.dit4j.doctor");
+            .importPackages("org.dit4j.cli", "org.dit4j.report", "org.dit4j.doctor", "org.dit4j.web");
 
     @Test
     void reportsAndChecksKnowNothingOfTheCommandLine() {
         noClasses()
                 .that()
-                .resideInAnyPackage("org.dit4j.report..", "org.dit4j.doctor..")
+                .resideInAnyPackage("org.dit4j.report..", "org.dit4j.doctor..", "org.dit4j.web..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage("org.dit4j.cli..", "picocli..")

@@ -3,6 +3,7 @@ package org.dit4j.cli;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -11,6 +12,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import org.dit4j.checkpoint.Inspection;
+import org.dit4j.io.Images;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -24,7 +26,7 @@ import picocli.CommandLine.Spec;
         sortOptions = false,
         description = {
             "Shows what a file of weights holds: the model, as far as it can be told, tensors, metadata, SHA-256.",
-            "Nothing in the file is run, whatever it holds."
+            "Of a picture (.png) how it was drawn. Nothing in the file is run, whatever it holds."
         })
 final class InspectCommand implements Callable<Integer> {
     private static final int MAX_METADATA = 200, MAX_OTHERS = 40;
@@ -32,7 +34,7 @@ final class InspectCommand implements Callable<Integer> {
     @Parameters(
             index = "0",
             paramLabel = "PATH",
-            description = "A .pt or .safetensors file of anything, or whatever dit sample --ckpt takes.")
+            description = "A .pt or .safetensors file of anything, whatever dit sample --ckpt takes, or a picture.")
     private Path path;
 
     @Mixin
@@ -46,10 +48,28 @@ final class InspectCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (isPng()) return picture();
         Inspection inspection = Failure.as(ExitCode.CHECKPOINT, () -> Inspection.of(path, open.options(null)));
         PrintWriter out = spec.commandLine().getOut();
         if (json) out.println(new ObjectMapper().writeValueAsString(values(inspection)));
         else print(inspection, out);
+        out.flush();
+        return ExitCode.DONE.code;
+    }
+
+    private boolean isPng() {
+        return Files.isRegularFile(path)
+                && path.toString().toLowerCase(Locale.ROOT).endsWith(".png");
+    }
+
+    /** How a picture was drawn, as its text says. */
+    private int picture() throws IOException {
+        Map<String, String> text = Images.readPngText(path);
+        PrintWriter out = spec.commandLine().getOut();
+        if (json) out.println(new ObjectMapper().writeValueAsString(text));
+        else if (text.isEmpty())
+            out.println("a PNG without text: it was not drawn by dit4j, or lost its text on the way");
+        else text.forEach((name, value) -> out.println(printable(name) + ": " + printable(value)));
         out.flush();
         return ExitCode.DONE.code;
     }

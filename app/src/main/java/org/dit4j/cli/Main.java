@@ -45,6 +45,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
             SampleCommand.class,
             EvaluateCommand.class,
             StatsCommand.class,
+            ServeCommand.class,
             VerifyCommand.class,
             InspectCommand.class,
             ConvertCommand.class,

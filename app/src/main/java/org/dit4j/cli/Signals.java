@@ -19,18 +19,25 @@ final class Signals implements AutoCloseable {
     /** Whoever ends a process often tells it twice: its group and itself, or by two signals. That is one request. */
     private static final long SAME_NANOS = 300_000_000;
 
+    private final String said;
     private final Runnable stop;
     private final List<Runnable> restore = new ArrayList<>();
     private volatile ExitCode received;
     private long receivedNanos;
 
-    private Signals(Runnable stop) {
+    private Signals(String said, Runnable stop) {
+        this.said = said;
         this.stop = stop;
     }
 
     /** From now on, until this is closed, the first signal that ends runs {@code stop}, and each SIGUSR1 {@code save}. */
     static Signals handle(Runnable stop, Runnable save) {
-        Signals signals = new Signals(stop);
+        return handle("saving", stop, save);
+    }
+
+    /** As {@link #handle(Runnable, Runnable)}; {@code said} is what the command does when it is asked to end. */
+    static Signals handle(String said, Runnable stop, Runnable save) {
+        Signals signals = new Signals(said, stop);
         ENDING.forEach((name, code) -> signals.install(name, () -> signals.receive(code)));
         signals.install("USR1", save);
         return signals;
@@ -67,15 +74,20 @@ final class Signals implements AutoCloseable {
         if (received == null) {
             received = code;
             receivedNanos = System.nanoTime();
-            System.err.println(code == ExitCode.INTERRUPTED ? "\nsaving; Ctrl-C again stops at once" : "\nsaving");
+            System.err.println("\n" + said + (code == ExitCode.INTERRUPTED ? "; Ctrl-C again stops at once" : ""));
             stop.run();
         } else if (code != ExitCode.HUNG_UP && System.nanoTime() - receivedNanos > SAME_NANOS)
             Runtime.getRuntime().halt(code.code);
     }
 
+    /** The exit code of the signal that came; that of SIGTERM if none has. */
+    synchronized ExitCode received() {
+        return received == null ? ExitCode.TERMINATED : received;
+    }
+
     /** The failure, with its exit code, of a command that ended because of a signal. */
     Failure stopped(long steps) {
-        ExitCode code = received == null ? ExitCode.TERMINATED : received;
+        ExitCode code = received();
         return new Failure(
                 code, "saved and " + code.meaning + " after step " + steps + "; the same command goes on from there");
     }

@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /** The smallest model that the real command line trains and draws with, in a second. */
-final class TinyRun {
+public final class TinyRun {
     private static final List<String> TINY = List.of(
             "--data-path=glyphs",
             "--patch-size=4",
@@ -27,7 +27,7 @@ final class TinyRun {
     private TinyRun() {}
 
     /** The flags of {@code command}, tiny where {@code more} does not say otherwise. */
-    static String[] flags(String command, String... more) {
+    public static String[] flags(String command, String... more) {
         List<String> flags = new ArrayList<>(List.of(command));
         for (String tiny : TINY)
             if (Stream.of(more).noneMatch(flag -> flag.startsWith(tiny.substring(0, tiny.indexOf('=') + 1))))
@@ -37,7 +37,7 @@ final class TinyRun {
     }
 
     /** Trains into {@code results} and returns the run folder. */
-    static Path train(Path results, String... more) throws IOException {
+    public static Path train(Path results, String... more) throws IOException {
         String[] flags = Stream.concat(Stream.of("--results-dir=" + results), Stream.of(more))
                 .toArray(String[]::new);
         CommandRun run = CommandRun.of(flags("train", flags));
