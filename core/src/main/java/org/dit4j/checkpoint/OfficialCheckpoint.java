@@ -58,7 +58,7 @@ public final class OfficialCheckpoint {
         ScriptArgs args = ScriptArgs.of(file, tensors.root());
         args.requireKnown();
         List<String> notes = new ArrayList<>(set.notes(sets));
-        Map<String, String> names = withPositions(set, sets, notes);
+        Map<String, String> names = withPositions(file, set, sets, notes);
         try {
             OptionalInt heads = options.numHeads().isPresent() ? options.numHeads() : args.numHeads();
             DiTConfig found = DiTShapes.config(shapes(tensors, names), heads);
@@ -90,7 +90,8 @@ public final class OfficialCheckpoint {
     }
 
     /** An average of what is trained may lack the table of positions, which is not: that of the weights in training is the same. */
-    private static Map<String, String> withPositions(WeightSet set, List<WeightSet> sets, List<String> notes) {
+    private static Map<String, String> withPositions(Path file, WeightSet set, List<WeightSet> sets, List<String> notes)
+            throws FormatException {
         Map<String, String> names = new LinkedHashMap<>(set.names());
         if (!set.averaged() || names.containsKey(POSITIONS)) return names;
         for (WeightSet other : sets) {
@@ -99,6 +100,12 @@ public final class OfficialCheckpoint {
             names.put(POSITIONS, place);
             notes.add("the averaged weights have no " + POSITIONS + ", which is not trained; " + place + " is taken");
         }
+        if (!names.containsKey(POSITIONS))
+            throw new FormatException(
+                    file,
+                    "the averaged weights at " + set.place() + " have no " + POSITIONS
+                            + ", which is not trained, and nothing else in the file has it; give the whole checkpoint, with"
+                            + " the weights in training");
         return names;
     }
 

@@ -14,7 +14,7 @@ import org.dit4j.io.FormatException;
 
 /**
  * One DiT's weights in a file, wherever they stand: in the whole, under {@code model}, {@code state_dict.net}, and so on. Found by the
- * published names, which end the places of the tensors.
+ * published names, which end the places of the tensors, with or without their dots; or by their order, in a list beside such.
  *
  * @param place of the set, without what {@code torch.compile} and the like put between; empty if it is the whole file
  * @param averaged whether its place says that they are averaged
@@ -38,6 +38,9 @@ record WeightSet(String place, boolean averaged, Map<String, String> names, List
     /** Of several sets these are meant, as published. */
     private static final List<String> PREFERRED = List.of("ema", "model", "state_dict");
 
+    private static final String SHADOWS = "shadow_params";
+    private static final String DOTLESS_ANCHOR = DotlessNames.of(ANCHOR);
+
     private static final int SHOWN = 12, MAX_SETS = 1000;
 
     /** All sets of a file, in its order. */
@@ -48,9 +51,11 @@ record WeightSet(String place, boolean averaged, Map<String, String> names, List
         for (String place : plain.values())
             if (place.equals(ANCHOR) || place.endsWith("." + ANCHOR))
                 names.put(place.substring(0, place.length() - ANCHOR.length()), new LinkedHashMap<>());
-        if (names.size() > MAX_SETS)
-            throw new FormatException(file, "has " + names.size() + " sets of weights of a DiT; at most " + MAX_SETS);
         Map<String, List<String>> ignored = new LinkedHashMap<>();
+        Map<String, Map<String, String>> dotless = dotless(plain, ignored);
+        if (names.size() + dotless.size() > MAX_SETS)
+            throw new FormatException(
+                    file, "has " + (names.size() + dotless.size()) + " sets of weights of a DiT; at most " + MAX_SETS);
         for (Map.Entry<String, String> tensor : plain.entrySet()) {
             String set = owner(tensor.getValue(), names.keySet());
             if (set == null) continue;
@@ -72,6 +77,60 @@ record WeightSet(String place, boolean averaged, Map<String, String> names, List
                 isAveraged(prefix, plain.values()),
                 found,
                 ignored.getOrDefault(prefix, List.of()))));
+        dotless.forEach((prefix, found) -> sets.add(
+                new WeightSet(prefix.replaceFirst("\\.$", ""), true, found, ignored.getOrDefault(prefix, List.of()))));
+        sets.addAll(listed(tensors.shapes(), List.copyOf(sets)));
+        return sets;
+    }
+
+    /**
+     * The averages that {@code LitEma} of latent-diffusion and its heirs keeps as buffers, whose names have no dots: {@code
+     * model_ema.diffusion_modelblocks0attnqkvweight}. Takes them out of the places.
+     */
+    private static Map<String, Map<String, String>> dotless(
+            Map<String, String> plain, Map<String, List<String>> ignored) {
+        Map<String, Map<String, String>> sets = new LinkedHashMap<>();
+        for (String place : plain.values())
+            if (place.endsWith(DOTLESS_ANCHOR))
+                sets.put(place.substring(0, place.length() - DOTLESS_ANCHOR.length()), new LinkedHashMap<>());
+        if (sets.isEmpty() || sets.size() > MAX_SETS) return sets;
+        for (String place : List.copyOf(plain.keySet())) {
+            String prefix = owner(plain.get(place), sets.keySet());
+            if (prefix == null) continue;
+            String dotless = plain.get(place).substring(prefix.length());
+            if (dotless.contains(".")) continue; // another set, further in
+            plain.remove(place);
+            if (PARTS.stream().anyMatch(dotless::startsWith))
+                sets.get(prefix).put(DotlessNames.published(dotless).orElse(dotless), place);
+            else if (!DotlessNames.COUNTERS.contains(dotless))
+                ignored.computeIfAbsent(prefix, set -> new ArrayList<>()).add(place);
+        }
+        return sets;
+    }
+
+    /**
+     * The averages that {@code EMAModel} of diffusers and {@code torch_ema} keep as a list without names, in the order of the weights in
+     * training beside them; the second, without those that are not trained.
+     */
+    private static List<WeightSet> listed(Map<String, List<Long>> shapes, List<WeightSet> named) {
+        List<WeightSet> sets = new ArrayList<>();
+        for (String place : shapes.keySet()) {
+            if (!place.equals(SHADOWS + ".0") && !place.endsWith("." + SHADOWS + ".0")) continue;
+            String list = place.substring(0, place.length() - ".0".length());
+            int count = 0;
+            while (shapes.containsKey(list + "." + count)) count++;
+            for (WeightSet set : named) {
+                List<String> names = new ArrayList<>(set.names.keySet());
+                if (names.size() == count + 1) names.remove("pos_embed");
+                Map<String, String> found = new LinkedHashMap<>();
+                for (int i = 0; i < count && names.size() == count; i++)
+                    if (shapes.get(list + "." + i).equals(shapes.get(set.names.get(names.get(i)))))
+                        found.put(names.get(i), list + "." + i);
+                if (found.size() != count || set.averaged) continue;
+                sets.add(new WeightSet(list, true, found, List.of()));
+                break;
+            }
+        }
         return sets;
     }
 

@@ -217,6 +217,84 @@ class CheckpointsTest {
         assertSame(Checkpoints.open(file, FOUR_HEADS));
     }
 
+    /** As latent-diffusion writes it: buffers of a module, whose names may have no dots; what is not trained is not averaged. */
+    private static Map<String, Tensor> litEma(String prefix, Map<String, Tensor> tensors) {
+        Map<String, Tensor> flat = new LinkedHashMap<>();
+        flat.put("model_ema.decay", torch.ones(1));
+        flat.put("model_ema.num_updates", torch.ones(1));
+        tensors.forEach((name, tensor) -> {
+            if (!name.equals("pos_embed")) flat.put("model_ema." + (prefix + name).replace(".", ""), tensor);
+        });
+        return flat;
+    }
+
+    @ParameterizedTest
+    @CsvSource({"model.diffusion_model., diffusion_model.", "model., ''", "model._orig_mod., _orig_mod."})
+    void theAverageOfLatentDiffusionIsFoundAndPreferred(String trainedAt, String averagedAt) throws IOException {
+        Path pt = folder.resolve("last.ckpt"), safetensors = folder.resolve("last.safetensors");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> wanted = StateDict.of(network), state = new LinkedHashMap<>();
+            wanted.forEach((name, tensor) ->
+                    state.put(trainedAt + name, name.equals("pos_embed") ? tensor : tensor.mul(new Scalar(2))));
+            state.putAll(litEma(averagedAt, wanted));
+            TorchFile.write(pt, Map.of("state_dict", state, "global_step", 5L));
+            Safetensors.write(safetensors, state, Map.of());
+        }
+        for (Path file : List.of(pt, safetensors)) {
+            DiTWeights opened = Checkpoints.open(file, FOUR_HEADS);
+            assertSame(opened);
+            assertTrue(opened.description().weights().startsWith("EMA, at "), opened.description()::weights);
+            assertTrue(opened.notes().get(0).contains("model_ema"), opened.notes()::toString);
+            DiTWeights trained = Checkpoints.open(file, FOUR_HEADS.withWeights(Weights.MODEL));
+            try (TensorScope scope = new TensorScope()) {
+                Tensor doubled =
+                        StateDict.of(network).get("blocks.1.attn.qkv.weight").mul(new Scalar(2));
+                assertTrue(doubled.equal(trained.read().get("blocks.1.attn.qkv.weight")));
+            }
+        }
+    }
+
+    @Test
+    void anAverageOfLatentDiffusionThatIsOfAnotherNetworkOrAloneIsRefused() throws IOException {
+        Path other = folder.resolve("qk.ckpt"), alone = folder.resolve("alone.ckpt");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> tensors = StateDict.of(network), state = new LinkedHashMap<>();
+            TorchFile.write(alone, litEma("", tensors));
+            tensors.forEach((name, tensor) -> state.put("model." + name, tensor));
+            tensors.put("blocks.0.attn.q_norm.weight", torch.ones(8));
+            state.putAll(litEma("", tensors));
+            TorchFile.write(other, state);
+        }
+        assertRefused(
+                "unexpected blocks0attnq_normweight", FormatException.class, () -> Checkpoints.open(other, FOUR_HEADS));
+        assertRefused(
+                "have no pos_embed, which is not trained, and nothing else in the file has it",
+                FormatException.class,
+                () -> Checkpoints.open(alone, FOUR_HEADS));
+    }
+
+    /** diffusers' EMAModel has all parameters, torch_ema those that are trained. */
+    @ParameterizedTest
+    @CsvSource({"true", "false"})
+    void anAverageThatIsAListWithoutNamesHasThoseOfTheWeightsBesideIt(boolean all) throws IOException {
+        Path file = folder.resolve("list.pt"), other = folder.resolve("other.pt");
+        try (TensorScope scope = new TensorScope()) {
+            Map<String, Tensor> wanted = StateDict.of(network), trained = new LinkedHashMap<>();
+            wanted.forEach(
+                    (name, tensor) -> trained.put(name, name.equals("pos_embed") ? tensor : tensor.mul(new Scalar(2))));
+            List<Tensor> shadows = new ArrayList<>();
+            wanted.forEach((name, tensor) -> {
+                if (all || !name.equals("pos_embed")) shadows.add(tensor);
+            });
+            TorchFile.write(file, Map.of("model", trained, "ema", Map.of("shadow_params", shadows, "decay", 0.999)));
+            TorchFile.write(other, Map.of("model", wanted, "ema", Map.of("shadow_params", shadows.subList(0, 5))));
+        }
+        DiTWeights opened = Checkpoints.open(file, FOUR_HEADS);
+        assertSame(opened);
+        assertEquals("EMA, at ema.shadow_params", opened.description().weights());
+        assertSame(Checkpoints.open(other, FOUR_HEADS));
+    }
+
     /** A file with a script's flags beside its weights. */
     private Path withFlags(String place, Map<String, Object> flags) throws IOException {
         Path file = folder.resolve("flags.pt");
