@@ -367,7 +367,7 @@ class DiTPipelineTest {
         DiTCheckpoint.write(file, network, NAMES, PUBLISHED, "");
         ExecutorService threads = Executors.newFixedThreadPool(4);
         try {
-            for (int round = 0; round < 50; round++) {
+            for (int round = 0; round < 10; round++) {
                 DiTPipeline opened = DiTPipeline.open(file, "cpu", Precision.FP32);
                 CountDownLatch drawing = new CountDownLatch(4);
                 List<Future<?>> all = new ArrayList<>();

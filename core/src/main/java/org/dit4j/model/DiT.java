@@ -1,11 +1,13 @@
 package org.dit4j.model;
 
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.dit4j.torch.Layers;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.ModuleArray;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
@@ -22,6 +24,7 @@ public final class DiT extends Module {
     private final DiTConfig config;
     private final Profile profile;
     private final TensorScope layers;
+    private final Lifetime lifetime = new Lifetime("this network", this::free);
     private final Tensor posEmbed;
     private final PatchEmbed patchEmbedder;
     private final TimestepEmbedder timestepEmbedder;
@@ -83,6 +86,21 @@ public final class DiT extends Module {
         return last;
     }
 
+    /** Waits for what another thread computes with it. */
+    @Override
+    public void close() {
+        lifetime.close();
+    }
+
+    private void free() {
+        super.close();
+    }
+
+    /** Computes with the network, which is not freed meanwhile. */
+    <T> T use(Supplier<T> body) {
+        return lifetime.use(body::get);
+    }
+
     public DiTConfig config() {
         return config;
     }
@@ -102,7 +120,7 @@ public final class DiT extends Module {
      * @throws IllegalArgumentException if the latents do not have the configured size
      */
     public Tensor forward(Tensor x, Tensor t, Tensor y) {
-        return TensorScope.local(() -> {
+        return use(() -> TensorScope.local(() -> {
             Tensor conditioning = condition(t, y);
             Tensor tokens =
                     embed(x, conditioning); // (N, T, D), and the conditioning's tokens where they are in context
@@ -111,7 +129,7 @@ public final class DiT extends Module {
                 tokens = TensorScope.local(() -> block.forward(input, conditioning));
             }
             return decode(tokens, conditioning);
-        });
+        }));
     }
 
     /**
@@ -124,7 +142,7 @@ public final class DiT extends Module {
         if (embeddersPerBlock)
             throw new IllegalStateException(
                     "every block of this model embeds labels itself, so nothing stands for a label in all of them");
-        return TensorScope.local(() -> labelEmbedder.forward(labels).detach());
+        return use(() -> TensorScope.local(() -> labelEmbedder.forward(labels).detach()));
     }
 
     /**

@@ -42,7 +42,7 @@ public abstract sealed class Trunk {
      * of threads may ask at once.
      */
     public Tensor predict(Tensor x, Tensor t, Tensor y) {
-        return TensorScope.local(() -> {
+        return network.use(() -> TensorScope.local(() -> {
             try (NoGradGuard noGrad = new NoGradGuard()) {
                 Tensor conditioning = cast(() -> network.condition(t, y));
                 Tensor tokens = TensorScope.local(() -> cast(() -> network.embed(x, conditioning)));
@@ -54,7 +54,7 @@ public abstract sealed class Trunk {
                 Tensor last = tokens;
                 return cast(() -> network.decode(last, conditioning)).to(ScalarType.Float);
             }
-        });
+        }));
     }
 
     /** As {@link #predict}, and keeps what {@link #backward} needs. */

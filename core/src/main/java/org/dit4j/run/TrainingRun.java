@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import org.dit4j.data.Dataset;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.Precision;
 import org.dit4j.train.DivergedException;
 import org.dit4j.train.TrainConfig;
@@ -33,6 +34,7 @@ public final class TrainingRun implements AutoCloseable {
     private final RunLock lock;
     private final RunFolder folder;
     private final RunPlan plan;
+    private final Lifetime lifetime = new Lifetime("this run", () -> {});
     private final Trainer trainer;
     private final RunLog log;
     private final MetricsLog metrics;
@@ -206,6 +208,10 @@ public final class TrainingRun implements AutoCloseable {
      * @throws DivergedException if losses, gradients or weights are no longer finite and going back did not help
      */
     public Ending run(TrainingListener following) throws IOException {
+        return lifetime.use(() -> runNow(following));
+    }
+
+    private Ending runNow(TrainingListener following) throws IOException {
         listener = following;
         logged = trainer.steps();
         try {
@@ -430,9 +436,18 @@ public final class TrainingRun implements AutoCloseable {
         if (last) saver.finish(true);
     }
 
-    /** Waits for the checkpoint that is being written; the folder is free then. */
+    /**
+     * Ends {@link #run}, if another thread is in it, as {@link #stop} does, and waits for the checkpoint that is being written; the folder is
+     * free then.
+     *
+     * @throws IllegalStateException if the run itself calls this, as by its listener
+     */
     @Override
     public void close() throws IOException {
+        if (lifetime.isUsedHere())
+            throw new IllegalStateException("a run is closed when run() has returned; stop() ends it");
+        stopping = true;
+        lifetime.close();
         try (lock;
                 trainer) {
             saver.close();

@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.bytedeco.pytorch.global.torch_cuda;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.TensorScope;
 
 /**
@@ -23,6 +24,7 @@ public final class TorchNoise implements StepNoise, AutoCloseable {
     private final Generator generator;
     private final Device device;
     private final boolean guided;
+    private final Lifetime lifetime;
 
     /**
      * @param device of the latents: a CUDA device draws other numbers than the CPU. Stays the caller's.
@@ -32,6 +34,7 @@ public final class TorchNoise implements StepNoise, AutoCloseable {
         this.device = device;
         this.guided = guided;
         generator = TensorScope.keeping(() -> generator(seed, device));
+        lifetime = new Lifetime("this noise", generator::close);
     }
 
     private static Generator generator(long seed, Device device) {
@@ -43,10 +46,10 @@ public final class TorchNoise implements StepNoise, AutoCloseable {
 
     /** The next normal numbers, float32 on the device. */
     public Tensor normal(long... shape) {
-        return TensorScope.local(() -> torch.torch_randn(
+        return lifetime.use(() -> TensorScope.local(() -> torch.torch_randn(
                 shape,
                 new GeneratorOptional(generator),
-                new TensorOptions(device).dtype(new ScalarTypeOptional(ScalarType.Float))));
+                new TensorOptions(device).dtype(new ScalarTypeOptional(ScalarType.Float)))));
     }
 
     @Override
@@ -67,6 +70,6 @@ public final class TorchNoise implements StepNoise, AutoCloseable {
 
     @Override
     public void close() {
-        generator.close();
+        lifetime.close();
     }
 }

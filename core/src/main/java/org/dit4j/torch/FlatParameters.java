@@ -25,6 +25,7 @@ public final class FlatParameters implements AutoCloseable {
     private final Tensor values;
     private final Tensor weights;
     private final Tensor gradients;
+    private final Lifetime lifetime = new Lifetime("these parameters", this::free);
 
     /** Moves the parameters of {@code network} that require gradients into flat float32 buffers on the device where they are. */
     public FlatParameters(Module network) {
@@ -74,25 +75,31 @@ public final class FlatParameters implements AutoCloseable {
 
     /** All trainable parameters in float32, one after another. */
     public Tensor values() {
+        lifetime.requireOpen();
         return values;
     }
 
     /** What the network computes with: {@link #values} themselves, or their rounded copy. */
     public Tensor weights() {
+        lifetime.requireOpen();
         return weights;
     }
 
     /** Brings the rounded copy up to the values, where there is one. */
     public void round() {
         if (weights == values) return;
-        try (TensorScope scope = new TensorScope();
-                NoGradGuard noGrad = new NoGradGuard()) {
-            weights.copy_(values);
-        }
+        lifetime.use(() -> {
+            try (TensorScope scope = new TensorScope();
+                    NoGradGuard noGrad = new NoGradGuard()) {
+                weights.copy_(values);
+            }
+            return null;
+        });
     }
 
     /** Their gradients, in the same order and the dtype of {@link #weights}; a backward pass adds to them. */
     public Tensor gradients() {
+        lifetime.requireOpen();
         return gradients;
     }
 
@@ -101,14 +108,14 @@ public final class FlatParameters implements AutoCloseable {
      * another in float32, and over 33 million numbers at once comes out 0.2% too low, over 130 million 1.6%.
      */
     public Tensor gradientNorm() {
-        return TensorScope.local(() -> {
+        return lifetime.use(() -> TensorScope.local(() -> {
             long rows = size() / NORM_ROW, rest = size() % NORM_ROW;
             Tensor all = gradients.to(ScalarType.Float);
             Tensor whole = all.narrow(0, 0, rows * NORM_ROW).view(rows, NORM_ROW);
             Tensor last = all.narrow(0, rows * NORM_ROW, rest);
             Tensor norms = whole.norm(new ScalarOptional(new Scalar(2)), 1);
             return torch.cat(new TensorVector(norms, last.norm().view(1))).norm();
-        });
+        }));
     }
 
     /** A flat buffer of the same layout (moments, EMA) as named views of the parameters' shapes. */
@@ -131,6 +138,10 @@ public final class FlatParameters implements AutoCloseable {
 
     @Override
     public void close() {
+        lifetime.close();
+    }
+
+    private void free() {
         gradients.close();
         if (weights != values) weights.close();
         values.close();

@@ -1,12 +1,16 @@
 package org.dit4j.torch;
 
-import java.util.function.Supplier;
-
 /**
  * When native memory may be freed that several threads use: not while one of them does. {@link #close} is told at once to those who ask
  * {@link #isClosing}, and waits for them; later uses are refused.
  */
 public final class Lifetime {
+    /** A use, and what it throws. */
+    @FunctionalInterface
+    public interface Body<T, E extends Exception> {
+        T run() throws E;
+    }
+
     private final String owner;
     private final Runnable free;
     private final ThreadLocal<Integer> depth = ThreadLocal.withInitial(() -> 0);
@@ -28,14 +32,14 @@ public final class Lifetime {
      *
      * @throws IllegalStateException if it is closed
      */
-    public <T> T use(Supplier<T> body) {
+    public <T, E extends Exception> T use(Body<T, E> body) throws E {
         synchronized (this) {
-            if (closing && depth.get() == 0) throw new IllegalStateException(owner + " is closed; open another one");
+            requireOpen();
             uses++;
         }
         depth.set(depth.get() + 1);
         try {
-            return body.get();
+            return body.run();
         } finally {
             depth.set(depth.get() - 1);
             synchronized (this) {
@@ -44,6 +48,20 @@ public final class Lifetime {
                 notifyAll();
             }
         }
+    }
+
+    /**
+     * Refuses what comes after the closing; for who hands the memory out, and cannot know how long it is used.
+     *
+     * @throws IllegalStateException if it is closed, but for a thread that is using it
+     */
+    public void requireOpen() {
+        if (closing && !isUsedHere()) throw new IllegalStateException(owner + " is closed; open another one");
+    }
+
+    /** Whether this thread is using it. */
+    public boolean isUsedHere() {
+        return depth.get() > 0;
     }
 
     /** Whether somebody waits for the uses to end. */

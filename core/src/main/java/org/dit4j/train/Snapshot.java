@@ -18,6 +18,7 @@ import org.dit4j.io.FormatException;
 import org.dit4j.io.Safetensors;
 import org.dit4j.model.DiT;
 import org.dit4j.torch.FlatParameters;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
@@ -36,6 +37,7 @@ public final class Snapshot implements AutoCloseable {
 
     private final List<String> names = new ArrayList<>();
     private final Tensor values, average, firstMoments, secondMoments, stepCount;
+    private final Lifetime lifetime = new Lifetime("this snapshot", this::free);
     private final Map<String, Object> state = new LinkedHashMap<>();
     private long steps;
 
@@ -75,6 +77,13 @@ public final class Snapshot implements AutoCloseable {
      * @throws DivergedException if a weight, average or moment is not finite; nothing is copied then
      */
     public void take(Map<String, ?> run) {
+        lifetime.use(() -> {
+            takeNow(run);
+            return null;
+        });
+    }
+
+    private void takeNow(Map<String, ?> run) {
         live.requireFinite();
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
@@ -99,6 +108,10 @@ public final class Snapshot implements AutoCloseable {
 
     /** Writes what was taken last; on any thread, while nothing is taken. */
     public Path save(Path folder, Retention retention) throws IOException {
+        return lifetime.use(() -> saveNow(folder, retention));
+    }
+
+    private Path saveNow(Path folder, Retention retention) throws IOException {
         try (TensorScope scope = new TensorScope()) {
             Map<String, Tensor> moments = new LinkedHashMap<>();
             live.parameters().views(firstMoments).forEach((name, tensor) -> moments.put(FIRST + name, tensor));
@@ -185,8 +198,13 @@ public final class Snapshot implements AutoCloseable {
         }
     }
 
+    /** Waits for what another thread writes. */
     @Override
     public void close() {
+        lifetime.close();
+    }
+
+    private void free() {
         for (Tensor tensor : new Tensor[] {values, average, firstMoments, secondMoments, stepCount}) tensor.close();
         fixed.values().forEach(Tensor::close);
         averagedFixed.values().forEach(Tensor::close);

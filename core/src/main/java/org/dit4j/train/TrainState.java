@@ -13,6 +13,7 @@ import org.dit4j.kernels.KernelLookup;
 import org.dit4j.kernels.OptimizerScalars;
 import org.dit4j.model.DiT;
 import org.dit4j.torch.FlatParameters;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 
@@ -29,6 +30,8 @@ public final class TrainState implements AutoCloseable {
     private final OptimizerScalars scalars;
     private final AdamW settings;
     private final Tally tally;
+
+    private final Lifetime lifetime = new Lifetime("this training state", this::free);
 
     private long steps;
     private long trainedImages;
@@ -72,19 +75,32 @@ public final class TrainState implements AutoCloseable {
 
     /** Before the first micro-batch of a step. */
     void begin() {
-        try (TensorScope scope = new TensorScope()) {
-            parameters.gradients().zero_();
-            tally.begin();
-        }
+        lifetime.use(() -> {
+            try (TensorScope scope = new TensorScope()) {
+                parameters.gradients().zero_();
+                tally.begin();
+            }
+            return null;
+        });
     }
 
     /** A micro-batch's share of the step's loss. */
     void addLoss(Tensor share) {
-        tally.add(share);
+        lifetime.use(() -> {
+            tally.add(share);
+            return null;
+        });
     }
 
     /** Moves the weights by the gradients of one whole batch, and the average after them; skips what is not finite. Waits for nothing. */
     void update() {
+        lifetime.use(() -> {
+            updateNow();
+            return null;
+        });
+    }
+
+    private void updateNow() {
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             Tensor norm = parameters.gradientNorm();
@@ -131,6 +147,13 @@ public final class TrainState implements AutoCloseable {
 
     /** @throws DivergedException if a weight, average or moment is not finite */
     void requireFinite() {
+        lifetime.use(() -> {
+            requireFiniteNow();
+            return null;
+        });
+    }
+
+    private void requireFiniteNow() {
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             Tensor norms = torch.zeros_like(parameters.values().norm());
@@ -143,18 +166,24 @@ public final class TrainState implements AutoCloseable {
 
     /** Sets the counters; what the buffers hold is set by copying into them. */
     void restore(long restoredSteps, long restoredImages, Tally.Counts counts) {
-        steps = restoredSteps;
-        trainedImages = restoredImages;
-        tally.restore(counts);
-        parameters.round();
+        lifetime.use(() -> {
+            steps = restoredSteps;
+            trainedImages = restoredImages;
+            tally.restore(counts);
+            parameters.round();
+            return null;
+        });
     }
 
     /** Sets the counters to a number of whole steps of which nothing was counted, for who has filled the buffers. */
     public void beginAfter(long stepsTaken) {
-        try (TensorScope scope = new TensorScope();
-                NoGradGuard noGrad = new NoGradGuard()) {
-            scalars.step().fill_(new Scalar((double) stepsTaken));
-        }
+        lifetime.use(() -> {
+            try (TensorScope scope = new TensorScope();
+                    NoGradGuard noGrad = new NoGradGuard()) {
+                scalars.step().fill_(new Scalar((double) stepsTaken));
+            }
+            return null;
+        });
         restore(stepsTaken, Math.multiplyExact(stepsTaken, config.globalBatchSize()), new Tally.Counts(0, 0, 0, 0, 0));
     }
 
@@ -175,45 +204,58 @@ public final class TrainState implements AutoCloseable {
 
     /** The network in training. */
     public DiT network() {
+        lifetime.requireOpen();
         return network;
     }
 
     /** The network with the averaged weights, which follow the training; sample from this one. */
     public DiT averagedNetwork() {
+        lifetime.requireOpen();
         return averagedNetwork;
     }
 
     /** Weights and gradients; its views name the parts of the buffers below too. */
     public FlatParameters parameters() {
+        lifetime.requireOpen();
         return parameters;
     }
 
     /** The flat first moments. */
     public Tensor firstMoments() {
+        lifetime.requireOpen();
         return firstMoments;
     }
 
     /** The flat second moments. */
     public Tensor secondMoments() {
+        lifetime.requireOpen();
         return secondMoments;
     }
 
     /** The flat average. */
     public Tensor average() {
+        lifetime.requireOpen();
         return average;
     }
 
     /** The number of steps taken and not skipped, a float32 scalar on the device, as AdamW counts them. */
     public Tensor stepCount() {
+        lifetime.requireOpen();
         return scalars.step();
     }
 
     Tally tally() {
+        lifetime.requireOpen();
         return tally;
     }
 
+    /** Waits for what another thread does with it. */
     @Override
     public void close() {
+        lifetime.close();
+    }
+
+    private void free() {
         averagedNetwork.close();
         network.close();
         tally.close();

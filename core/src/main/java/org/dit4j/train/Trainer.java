@@ -1,7 +1,6 @@
 package org.dit4j.train;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
@@ -161,18 +160,10 @@ public final class Trainer implements AutoCloseable {
      * @throws IllegalStateException if the trainer is closed
      */
     public void step() throws IOException {
-        try {
-            lifetime.use(() -> {
-                try {
-                    stepNow();
-                } catch (IOException e) {
-                    throw new UncheckedIOException(e);
-                }
-                return null;
-            });
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
-        }
+        lifetime.use(() -> {
+            stepNow();
+            return null;
+        });
     }
 
     private void stepNow() throws IOException {
@@ -248,13 +239,13 @@ public final class Trainer implements AutoCloseable {
      * the next three methods return up to now.
      */
     public double drainMeanLoss() {
-        counts = state.tally().drain();
+        counts = lifetime.use(() -> state.tally().drain());
         return counts.lossSum() / counts.lossSteps();
     }
 
     /** As {@link #drainMeanLoss}, but the next call says it of the same steps, and those that come. */
     public double readMeanLoss() {
-        counts = state.tally().read();
+        counts = lifetime.use(() -> state.tally().read());
         return counts.lossSum() / counts.lossSteps();
     }
 
@@ -275,6 +266,13 @@ public final class Trainer implements AutoCloseable {
 
     /** Goes back to the weights, average and moments of {@code checkpoint}; steps and data go on, past what made the run diverge. */
     public void rollBack(Path checkpoint) throws IOException {
+        lifetime.use(() -> {
+            restore(checkpoint);
+            return null;
+        });
+    }
+
+    private void restore(Path checkpoint) throws IOException {
         state.beginChange();
         Snapshot.restoreBuffers(state, checkpoint);
         Tally.Counts now = state.tally().read();

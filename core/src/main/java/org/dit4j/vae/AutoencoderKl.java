@@ -92,14 +92,17 @@ public final class AutoencoderKl extends Module implements LatentCodec {
 
     @Override
     public String encoderDigest() {
-        return WeightDigest.of(
-                this, ScalarType.BFloat16, name -> name.startsWith("encoder.") || name.startsWith("quant_conv."));
+        return lifetime.use(() -> WeightDigest.of(
+                this, ScalarType.BFloat16, name -> name.startsWith("encoder.") || name.startsWith("quant_conv.")));
     }
 
     @Override
     public void to(Device device, ScalarType dtype) {
         Weights.requireComputable(dtype);
-        to(device, dtype, false);
+        lifetime.use(() -> {
+            to(device, dtype, false);
+            return null;
+        });
     }
 
     @Override

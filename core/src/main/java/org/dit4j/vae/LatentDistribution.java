@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
@@ -19,6 +20,7 @@ public final class LatentDistribution implements AutoCloseable {
 
     private final Tensor mean;
     private final Tensor logVariance;
+    private final Lifetime lifetime = new Lifetime("this distribution", this::free);
 
     /**
      * A normal distribution.
@@ -50,6 +52,7 @@ public final class LatentDistribution implements AutoCloseable {
 
     /** (N, C, h, w), raw latents. */
     public Tensor mean() {
+        lifetime.requireOpen();
         return mean;
     }
 
@@ -66,12 +69,14 @@ public final class LatentDistribution implements AutoCloseable {
     public Tensor logVariance() {
         if (logVariance == null)
             throw new IllegalStateException("this encoder gives a mean only; ask hasVariance() first");
+        lifetime.requireOpen();
         return logVariance;
     }
 
     /** Standard deviation, (N, C, h, w), with {@link #logVariance}'s exception. */
     public Tensor std() {
-        return TensorScope.local(() -> logVariance().mul(new Scalar(0.5)).exp_());
+        return lifetime.use(
+                () -> TensorScope.local(() -> logVariance().mul(new Scalar(0.5)).exp_()));
     }
 
     /**
@@ -80,15 +85,20 @@ public final class LatentDistribution implements AutoCloseable {
      * @param noise (N, C, h, w) standard normal numbers
      */
     public Tensor sample(Tensor noise) {
-        return TensorScope.local(() -> {
+        return lifetime.use(() -> TensorScope.local(() -> {
             try (NoGradGuard noGrad = new NoGradGuard()) {
                 return hasVariance() ? std().mul_(noise).add_(mean) : mean.clone();
             }
-        });
+        }));
     }
 
+    /** Waits for what another thread draws. */
     @Override
     public void close() {
+        lifetime.close();
+    }
+
+    private void free() {
         mean.close();
         if (logVariance != null) logVariance.close();
     }

@@ -100,13 +100,17 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
 
     @Override
     public String encoderDigest() {
-        return WeightDigest.of(this, ScalarType.BFloat16, name -> name.startsWith("encoder."));
+        return lifetime.use(
+                () -> WeightDigest.of(this, ScalarType.BFloat16, name -> name.startsWith("encoder.")));
     }
 
     @Override
     public void to(Device device, ScalarType dtype) {
         Weights.requireComputable(dtype);
-        to(device, dtype, false);
+        lifetime.use(() -> {
+            to(device, dtype, false);
+            return null;
+        });
     }
 
     @Override
