@@ -84,8 +84,12 @@ final class DataFlags {
 
     /** What to validate on, if there is anything. */
     Optional<Validated> validated(Dataset data, long seed) {
-        return Failure.as(ExitCode.DATA, () -> Datasets.validation(pictures.path(), data, config(seed)))
-                .map(on -> new Validated(on, on::close));
+        return Failure.as(ExitCode.DATA, () -> {
+            Optional<Dataset> on = Datasets.validation(pictures.path(), data, config(seed));
+            // what is held out was checked with the rest
+            if (on.isPresent() && holdOut == null) PictureFlags.check(on.get());
+            return on.map(opened -> new Validated(opened, opened::close));
+        });
     }
 
     /**

@@ -153,16 +153,18 @@ final class PictureFlags {
 
     /** Opens the data; what is wrong with them fails as {@link ExitCode#DATA}. */
     Dataset open(DatasetConfig config) {
-        return Failure.as(ExitCode.DATA, () -> {
-            Dataset data = Datasets.open(path(), config);
-            try {
-                data.check();
-                return data;
-            } catch (IOException | RuntimeException e) {
-                data.close();
-                throw e;
-            }
-        });
+        return Failure.as(ExitCode.DATA, () -> check(Datasets.open(path(), config)));
+    }
+
+    /** Looks at what can be looked at quickly; closes the data if they are not what they should be. */
+    static Dataset check(Dataset data) throws IOException {
+        try {
+            data.check();
+            return data;
+        } catch (IOException | RuntimeException e) {
+            data.close();
+            throw e;
+        }
     }
 
     private Optional<ClassTable> classTable() throws IOException {

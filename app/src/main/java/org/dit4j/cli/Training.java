@@ -11,6 +11,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CancellationException;
 import java.util.stream.Collectors;
 import org.dit4j.ClassChoice;
@@ -262,8 +264,9 @@ final class Training implements AutoCloseable {
                 follow(run, folder, progress, signals, another);
             }
             // of latents they were left out, and named, when they were encoded
-            if (data.latents().isEmpty() && !data.brokenPictures().isEmpty())
-                PictureFlags.report(data.brokenPictures(), err);
+            Set<String> broken = new TreeSet<>(data.brokenPictures());
+            validated.ifPresent(on -> broken.addAll(on.data().brokenPictures()));
+            if (data.latents().isEmpty() && !broken.isEmpty()) PictureFlags.report(List.copyOf(broken), err);
         }
         return folder;
     }

@@ -296,6 +296,32 @@ class EncodeTest {
     }
 
     @Test
+    void whatIsValidatedOnIsLookedAtBeforeTheFirstStepToo(@TempDir Path root) throws IOException {
+        for (String part : List.of("train", "val"))
+            for (String name : List.of("a/1.png", "a/2.png", "b/1.png"))
+                TestFiles.picture(root.resolve(part).resolve(name), 20, 20);
+        Path torn = Files.writeString(root.resolve("val/a/2.png"), "no picture");
+        String[] flags = {
+            "--data-path=" + root.resolve("train"),
+            "--validation-path=" + root.resolve("val"),
+            "--image-size=16",
+            "--sample-every=0",
+            "--results-dir=" + root.resolve("runs")
+        };
+        CommandRun run = train(flags);
+        assertEquals(ExitCode.DATA.code, run.exitCode(), run.err());
+        assertTrue(
+                run.err().contains("1 of 3 pictures cannot be read")
+                        && run.err().contains(torn.toString()),
+                run.err());
+        assertFalse(Files.exists(root.resolve("runs")));
+        CommandRun skipped = train(
+                Stream.concat(Stream.of(flags), Stream.of("--on-broken=skip")).toArray(String[]::new));
+        assertEquals(0, skipped.exitCode(), skipped.err());
+        assertTrue(skipped.err().contains("left out 1 broken:\n  " + torn), skipped.err());
+    }
+
+    @Test
     void whereverABrokenPictureIsItStopsTheCommandOrIsNamedAndCounted(@TempDir Path root) throws IOException {
         for (Path data : withABrokenPicture(root)) {
             String[] train = {

@@ -89,6 +89,11 @@ public interface Dataset extends AutoCloseable {
      */
     default void check() throws IOException {}
 
+    /** As {@link #check()}, of some items; here of all. */
+    default void check(long[] items) throws IOException {
+        check();
+    }
+
     /** What this is, on one line, for logs; the same in every locale. */
     String describe();
 

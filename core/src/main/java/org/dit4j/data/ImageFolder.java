@@ -7,10 +7,12 @@ import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.IntStream;
 import java.util.zip.ZipException;
 import org.dit4j.io.FormatException;
 import org.dit4j.torch.Backend;
@@ -69,7 +71,7 @@ public final class ImageFolder implements Dataset {
                     public InputStream open(int index) throws IOException {
                         Path file = items.get(index).file();
                         // a pipe would keep its reader waiting for ever
-                        if (Files.exists(file) && !isThere(file))
+                        if (!isThere(file) && Files.exists(file))
                             throw new FormatException(name(index), "not a regular file");
                         return Files.newInputStream(file);
                     }
@@ -170,7 +172,12 @@ public final class ImageFolder implements Dataset {
 
     @Override
     public void check() throws IOException {
-        pictures.check();
+        pictures.check(IntStream.range(0, items.size()));
+    }
+
+    @Override
+    public void check(long[] some) throws IOException {
+        pictures.check(Arrays.stream(some).mapToInt(Math::toIntExact));
     }
 
     @Override

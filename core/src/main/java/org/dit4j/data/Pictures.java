@@ -9,11 +9,14 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.FutureTask;
 import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import java.util.zip.ZipException;
@@ -28,6 +31,11 @@ import org.slf4j.LoggerFactory;
 final class Pictures {
     private static final Logger log = LoggerFactory.getLogger(Pictures.class);
 
+    /** Reading the beginnings of files is waiting: for the system, a disk, a network. */
+    private static final int THREADS = 8;
+
+    private static final int FILES_OF_TASK = 500;
+
     /** Where the files are. */
     interface Files {
         /** For messages. */
@@ -38,7 +46,7 @@ final class Pictures {
 
     private final Path path;
     private final List<String> classNames;
-    private final int imageSize, channels, count;
+    private final int imageSize, channels;
     private final int height, width;
     private final boolean skipBroken;
     private final PictureReading reading;
@@ -70,7 +78,6 @@ final class Pictures {
         this.channels = channels;
         this.skipBroken = skipBroken;
         this.reading = reading;
-        this.count = count;
         this.files = files;
         this.label = label;
         ofClass = new int[skipBroken ? classNames.size() : 0][];
@@ -102,17 +109,22 @@ final class Pictures {
         Pixels.write(picture, channels, out, offset);
     }
 
-    /** As {@link Dataset#check}. */
-    void check() throws IOException {
+    /** As {@link Dataset#check}, of some items. */
+    void check(IntStream items) throws IOException {
+        int[] indices = items.toArray();
         Map<Integer, String> problems = new ConcurrentHashMap<>();
-        IntStream.range(0, count).parallel().forEach(index -> {
-            try (InputStream in = files.open(index)) {
-                PictureHeader header = Images.readHeader(in, files.name(index), reading.limits());
-                if (!reading.exifRotate()) requireSize(index, header.height(), header.width());
-            } catch (IOException e) {
-                problems.put(index, problem(index, e));
-            }
-        });
+        List<FutureTask<Void>> tasks = new ArrayList<>();
+        for (int from = 0; from < indices.length; from += FILES_OF_TASK) {
+            int[] some = Arrays.copyOfRange(indices, from, Math.min(indices.length, from + FILES_OF_TASK));
+            tasks.add(new FutureTask<>(() -> {
+                for (int index : some) header(index).ifPresent(problem -> problems.put(index, problem));
+                return null;
+            }));
+        }
+        try (Readers readers = new Readers(tasks.size() > 1 ? THREADS : 0, "dit4j-headers")) {
+            readers.start(tasks);
+            for (FutureTask<Void> task : tasks) readers.await(task);
+        }
         if (problems.isEmpty()) return;
         if (skipBroken) {
             problems.keySet().stream().sorted().forEach(index -> leaveOut(index, problems.get(index)));
@@ -122,9 +134,20 @@ final class Pictures {
                 problems.keySet().stream().sorted().map(problems::get).toList();
         throw new FormatException(
                 path,
-                lines.size() + " of " + count + " pictures cannot be read; repair or remove them, or go on without:"
-                        + " --on-broken skip",
+                lines.size() + " of " + indices.length
+                        + " pictures cannot be read; repair or remove them, or go on without:" + " --on-broken skip",
                 lines);
+    }
+
+    /** Reads the header of an item's file; what is wrong with it. */
+    private Optional<String> header(int index) {
+        try (InputStream in = files.open(index)) {
+            PictureHeader header = Images.readHeader(in, files.name(index), reading.limits());
+            if (!reading.exifRotate()) requireSize(index, header.height(), header.width());
+            return Optional.empty();
+        } catch (IOException e) {
+            return Optional.of(problem(index, e));
+        }
     }
 
     /** One line, with the file's name. */

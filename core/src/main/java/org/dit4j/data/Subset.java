@@ -132,6 +132,12 @@ public final class Subset implements Dataset {
     }
 
     @Override
+    public void check() throws IOException {
+        if (others) all.check();
+        else all.check(heldOut);
+    }
+
+    @Override
     public int label(long item) {
         return all.label(index(item));
     }

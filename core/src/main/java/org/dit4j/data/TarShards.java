@@ -13,6 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -362,7 +363,12 @@ public final class TarShards implements Dataset {
 
     @Override
     public void check() throws IOException {
-        pictures.check();
+        pictures.check(IntStream.range(0, items.size()));
+    }
+
+    @Override
+    public void check(long[] some) throws IOException {
+        pictures.check(Arrays.stream(some).mapToInt(Math::toIntExact));
     }
 
     @Override
