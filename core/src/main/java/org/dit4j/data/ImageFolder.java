@@ -73,7 +73,11 @@ public final class ImageFolder implements Dataset {
                         // a pipe would keep its reader waiting for ever
                         if (!isThere(file) && Files.exists(file))
                             throw new FormatException(name(index), "not a regular file");
-                        return Files.newInputStream(file);
+                        try {
+                            return Files.newInputStream(file);
+                        } catch (IndexOutOfBoundsException e) { // the JDK's, of a damaged zip file
+                            throw new FormatException(name(index), "damaged in the zip file: " + e.getMessage(), e);
+                        }
                     }
                 });
     }
@@ -96,10 +100,19 @@ public final class ImageFolder implements Dataset {
             Path root = archive.getPath("/");
             for (Path name : zip.relativize(path)) root = root.resolve(name.toString());
             return new ImageFolder(root, path, config, archive, attributes);
+        } catch (ZipException
+                | IndexOutOfBoundsException
+                | NegativeArraySizeException e) { // what the directory says of its entries is not there
+            archive.close();
+            throw noZip(zip, e);
         } catch (IOException | RuntimeException e) {
             archive.close();
             throw e;
         }
+    }
+
+    private static FormatException noZip(Path zip, Exception e) {
+        return new FormatException(zip, "not a whole zip file (" + e.getMessage() + "); get it again", e);
     }
 
     private static FileSystem openZip(Path zip) throws IOException {
@@ -107,8 +120,8 @@ public final class ImageFolder implements Dataset {
             throw new FormatException(zip, "neither a folder nor a zip file; give the folder of pictures");
         try {
             return FileSystems.newFileSystem(zip);
-        } catch (ZipException e) {
-            throw new FormatException(zip, "not a whole zip file (" + e.getMessage() + "); get it again", e);
+        } catch (ZipException | RuntimeException e) { // the JDK checks not all that it reads
+            throw noZip(zip, e);
         }
     }
 

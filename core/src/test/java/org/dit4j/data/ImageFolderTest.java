@@ -15,6 +15,7 @@ import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -25,9 +26,11 @@ import org.bytedeco.javacpp.Pointer;
 import org.dit4j.NativeObjects;
 import org.dit4j.io.FormatException;
 import org.dit4j.io.Images;
+import org.dit4j.io.Mutations;
 import org.dit4j.io.PictureLimits;
 import org.dit4j.io.PictureReading;
 import org.dit4j.torch.TensorScope;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -303,6 +306,30 @@ class ImageFolderTest {
             assertEquals(2, dataset.classNames().size());
             for (long item = 0; item < dataset.size(); item++) pixels(dataset, item);
         }
+    }
+
+    private void mutateZips(int count, long seed) throws IOException {
+        Path file = picture("one.png", 0x010203, 9, 9), seedFile = root.resolve("seed.zip");
+        zip(seedFile, file, "a/1.png", "b/2.png");
+        List<byte[]> seeds = List.of(Files.readAllBytes(seedFile));
+        Path folder = Files.createDirectory(root.resolve("mutants")), zip = folder.resolve("mutated.zip");
+        Mutations.run(count, seed, seeds, folder, path -> {
+            Files.move(path, zip, StandardCopyOption.REPLACE_EXISTING);
+            try (ImageFolder images = ImageFolder.open(zip, eight)) {
+                for (int i = 0; i < images.size(); i++) pixels(images, i);
+            }
+        });
+    }
+
+    @Test
+    void damagedZipFilesAreReadOrRefused() throws IOException {
+        mutateZips(2_000, 3);
+    }
+
+    @Test
+    @Tag("slow")
+    void twoHundredThousandDamagedZipFilesAreReadOrRefused() throws IOException {
+        mutateZips(200_000, 4);
     }
 
     private static void zip(Path zip, Path file, String... names) throws IOException {

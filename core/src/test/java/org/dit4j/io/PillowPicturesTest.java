@@ -22,9 +22,13 @@ import java.util.Map;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Pictures of every kind that is read, and what Pillow 12.3.0 (libjpeg-turbo 3.1.4.1, libwebp 1.6.0, libtiff 4.7.1) makes of them by {@code
@@ -127,6 +131,19 @@ class PillowPicturesTest {
             Files.deleteIfExists(folder.resolve("mutated"));
             Files.delete(folder);
         }
+    }
+
+    /** For the nights: {@code mvn test -pl core -Ddit.excludedTags= -Dtest='*Test#*wo*undredThousandDamaged*+manyDamaged*'}. */
+    @ParameterizedTest
+    @ValueSource(strings = {"png", "jpg", "webp", "gif", "bmp", "tif", "p?m"})
+    @Tag("slow")
+    void twoHundredThousandDamagedPicturesOfEachKindAreReadOrRefused(String ending, @TempDir Path folder)
+            throws IOException {
+        List<byte[]> seeds = new ArrayList<>();
+        pictures().forEach((name, file) -> {
+            if (name.matches(".*\\." + ending.replace('?', '.') + "f?") && file.length < 4000) seeds.add(file);
+        });
+        Mutations.run(200_000, 23, seeds, folder, Images::read);
     }
 
     @Test
