@@ -380,15 +380,17 @@ public final class DiTPipeline implements AutoCloseable {
     private Denoiser guided(SampleRequest request) {
         Denoiser plain = this::predict;
         if (request.guidance() == 1) return plain;
-        int channels = network.config().inChannels();
         Denoiser guided = Guidance.classifierFree(
-                plain,
-                request.guidance(),
-                network.config().nullLabel(),
-                request.guideAll() || network.profile().guidesAllChannels()
-                        ? channels
-                        : Math.min(channels, Guidance.PUBLISHED_CHANNELS));
+                plain, request.guidance(), network.config().nullLabel(), guidedChannels(request));
         return Guidance.within(request.guidedFrom(), request.guidedTo(), guided, plain);
+    }
+
+    /** How many of the network's channels guidance changes, the first ones: all, or three, as the published code does. */
+    public int guidedChannels(SampleRequest request) {
+        int channels = network.config().inChannels();
+        return request.guideAll() || network.profile().guidesAllChannels()
+                ? channels
+                : Math.min(channels, Guidance.PUBLISHED_CHANNELS);
     }
 
     private Tensor predict(Tensor latents, double timestep, Condition condition) {

@@ -161,7 +161,9 @@ final class SampleCommand implements Callable<Integer> {
             converter = CfgChannelNames.class,
             completionCandidates = CfgChannelNames.class,
             paramLabel = "NAME",
-            description = "Guide the first three channels only, as published, or all. Default: published.")
+            description =
+                    "Guide the first three channels only, as published, or all. Default: published; all under the profile of"
+                            + " diffusers.")
     private CfgChannels cfgChannels = CfgChannels.PUBLISHED;
 
     @Option(

@@ -7,8 +7,6 @@ import org.dit4j.ClassChoice;
 import org.dit4j.DiTPipeline;
 import org.dit4j.SampleRequest;
 import org.dit4j.SampleRequest.Sampler;
-import org.dit4j.model.DiTConfig;
-import org.dit4j.sample.Guidance;
 
 /** How pictures were drawn, for the text chunks of their files. */
 public final class PngText {
@@ -31,17 +29,18 @@ public final class PngText {
         text.put("Steps", request.steps());
         String eta = request.sampler() == Sampler.DDIM ? ", eta " + request.eta() : "";
         text.put("Sampler", Words.choice(request.sampler()) + eta);
-        text.put("Guidance", guidance(request, pipeline.config()));
+        text.put("Guidance", guidance(request, pipeline));
         if (request.torchNoise()) text.put("Noise", "torch");
         return text;
     }
 
-    private static String guidance(SampleRequest request, DiTConfig model) {
+    private static String guidance(SampleRequest request, DiTPipeline pipeline) {
         if (request.guidance() == 1) return "1.0";
-        boolean all = request.guideAll() || model.inChannels() <= Guidance.PUBLISHED_CHANNELS;
+        int channels = pipeline.guidedChannels(request);
+        boolean all = channels == pipeline.config().inChannels();
         boolean always = request.guidedFrom() <= 0 && request.guidedTo() >= 999;
         return request.guidance()
-                + (all ? "" : ", the first " + Guidance.PUBLISHED_CHANNELS + " channels")
+                + (all ? "" : ", the first " + channels + " channels")
                 + (always ? "" : ", timesteps " + request.guidedFrom() + " to " + request.guidedTo());
     }
 }
