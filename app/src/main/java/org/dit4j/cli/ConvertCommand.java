@@ -17,6 +17,7 @@ import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.WriteOptions;
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.Printable;
+import org.dit4j.vae.LatentScaling;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -70,6 +71,9 @@ final class ConvertCommand implements Callable<Integer> {
                             + " along with FROM, if one does.")
     private Path vae;
 
+    @Mixin
+    private final VaeScale vaeScale = new VaeScale();
+
     @Option(
             names = "--max-shard-size",
             converter = Ranges.Bytes.class,
@@ -103,10 +107,16 @@ final class ConvertCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        Optional<LatentScaling> scaling = vaeScale.scaling();
+        if (vae == null && scaling.isPresent())
+            throw new IllegalArgumentException("--vae-scale goes with --vae, an autoencoder in a single file");
         DiTWeights weights = Failure.as(
                 ExitCode.CHECKPOINT,
                 () -> Conversion.convert(
-                        from, to, open.options(vae), new WriteOptions(Optional.ofNullable(dtype), maxShardSize)));
+                        from,
+                        to,
+                        open.options(vae).withVaeScaling(scaling),
+                        new WriteOptions(Optional.ofNullable(dtype), maxShardSize)));
         DiTDescription description = weights.description();
         PrintWriter out = spec.commandLine().getOut();
         if (json) {

@@ -51,9 +51,6 @@ final class EncodeCommand implements Callable<Integer> {
     @Mixin
     private final VaeFlag vae = new VaeFlag();
 
-    @Mixin
-    private final VaeScale vaeScale = new VaeScale();
-
     @Option(
             names = "--out",
             required = true,
@@ -116,7 +113,7 @@ final class EncodeCommand implements Callable<Integer> {
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
         if (pictures.kind() == Datasets.Kind.LATENTS)
             throw new IllegalArgumentException("--data-path " + pictures.path() + " holds latents; give pictures");
-        try (LatentCodec codec = vae.open(vaeScale.scaling());
+        try (LatentCodec codec = vae.open();
                 Dataset data = pictures.open(config())) {
             int side = pictures.imageSize() == null ? data.height() : pictures.imageSize();
             encode(new RgbImages(data, side), codec);

@@ -192,9 +192,6 @@ final class SampleCommand implements Callable<Integer> {
     private final VaeFlag vae = new VaeFlag();
 
     @Mixin
-    private final VaeScale vaeScale = new VaeScale();
-
-    @Mixin
     private final OpenFlags open = new OpenFlags();
 
     @Option(
@@ -258,7 +255,7 @@ final class SampleCommand implements Callable<Integer> {
         if (set.isAsked()) requireNothingOfAGrid();
         else set.requireAsked();
         Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
-        OpenOptions options = open.options(vae.isGiven() ? vae.path() : null).withVaeScaling(vaeScale.scaling());
+        OpenOptions options = open.options(vae.isGiven() ? vae.path() : null).withVaeScaling(vae.scaling());
         try (DiTPipeline pipeline =
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
             requireModel(pipeline.config(), pipeline.downsampling());
@@ -399,6 +396,7 @@ final class SampleCommand implements Callable<Integer> {
         text.put("Device", device);
         text.put("Precision", Names.flag(precision));
         if (vae.isGiven()) text.put("Autoencoder", vae.path().toString());
+        vae.scaling().ifPresent(given -> text.put("Latents", "scale " + given.scale() + ", shift " + given.shift()));
         return text;
     }
 

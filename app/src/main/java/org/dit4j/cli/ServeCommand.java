@@ -115,9 +115,6 @@ final class ServeCommand implements Callable<Integer> {
     @Mixin
     private final VaeFlag vae = new VaeFlag();
 
-    @Mixin
-    private final VaeScale vaeScale = new VaeScale();
-
     @Option(
             names = "--preview-vae",
             paramLabel = "PATH",
@@ -131,7 +128,7 @@ final class ServeCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException, InterruptedException {
         for (String device : devices) Failure.as(ExitCode.DEVICE, () -> Backend.device(device));
-        OpenOptions options = OpenOptions.DEFAULT.withVaeScaling(vaeScale.scaling());
+        OpenOptions options = OpenOptions.DEFAULT.withVaeScaling(vae.scaling());
         StudioConfig config = new StudioConfig(
                 paths,
                 vae.isGiven() ? options.withVae(vae.path()) : options,

@@ -168,7 +168,7 @@ final class Training implements AutoCloseable {
     String sampleCommand(RunFolder folder) {
         return dit() + " sample --ckpt "
                 + SampleCommand.quoted(folder.path()) + " " + flags.output.sampling.typed()
-                + (codec == null ? "" : " --vae " + SampleCommand.quoted(flags.data.vae.path()));
+                + (codec == null ? "" : flags.data.vae.typed());
     }
 
     /** How the person calls the command. */

@@ -5,6 +5,7 @@ import java.util.Optional;
 import org.dit4j.checkpoint.Checkpoints;
 import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LatentScaling;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which autoencoder lies between pictures and latents. */
@@ -19,6 +20,9 @@ final class VaeFlag {
                     + " none: there is none. Default: ${DEFAULT-VALUE}.")
     private Path vae = NONE;
 
+    @Mixin
+    private final VaeScale scale = new VaeScale();
+
     boolean isGiven() {
         return !vae.equals(NONE);
     }
@@ -27,14 +31,20 @@ final class VaeFlag {
         return vae;
     }
 
-    /** The autoencoder, on the CPU; the caller closes it. */
-    LatentCodec open() {
-        return open(Optional.empty());
+    /** How its latents are scaled, if that was given. */
+    Optional<LatentScaling> scaling() {
+        return scale.scaling();
     }
 
-    /** As {@link #open()}, of a single file with latents that are scaled so. */
-    LatentCodec open(Optional<LatentScaling> scaling) {
+    /** The flags as a shell takes them; empty if none was given. */
+    String typed() {
+        return isGiven() ? " --vae " + SampleCommand.quoted(vae) + scale.typed() : "";
+    }
+
+    /** The autoencoder, on the CPU; the caller closes it. */
+    LatentCodec open() {
         if (!isGiven()) throw new IllegalArgumentException("--vae is missing: a folder or file of an autoencoder");
+        Optional<LatentScaling> scaling = scaling();
         return Failure.as(ExitCode.CHECKPOINT, () -> Checkpoints.openVae(path(), scaling));
     }
 }

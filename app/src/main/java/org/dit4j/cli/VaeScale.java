@@ -20,6 +20,14 @@ final class VaeScale {
             description = "The shift that goes with --vae-scale. Default: 0.")
     private Double shift;
 
+    /** The flags as a shell takes them; empty if none was given. */
+    String typed() {
+        return scaling()
+                .map(given ->
+                        " --vae-scale " + given.scale() + (given.shift() == 0 ? "" : " --vae-shift " + given.shift()))
+                .orElse("");
+    }
+
     /** @throws IllegalArgumentException if the scale is not positive, or there is a shift without one */
     Optional<LatentScaling> scaling() {
         if (scale == null && shift != null) throw new IllegalArgumentException("--vae-shift goes with --vae-scale");

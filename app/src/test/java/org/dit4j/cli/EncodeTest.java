@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +35,7 @@ import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.AutoencoderKlConfig;
+import org.dit4j.vae.LatentCodec;
 import org.dit4j.vae.LatentScaling;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -319,6 +321,62 @@ class EncodeTest {
                 Stream.concat(Stream.of(flags), Stream.of("--on-broken=skip")).toArray(String[]::new));
         assertEquals(0, skipped.exitCode(), skipped.err());
         assertTrue(skipped.err().contains("left out 1 broken:\n  " + torn), skipped.err());
+    }
+
+    /** An autoencoder of 16 channels in one file, which says nothing of how its latents are scaled. */
+    @Test
+    void aScaleThatAFileCannotSayIsGivenToEveryCommandThatOpensIt(@TempDir Path root) throws IOException {
+        AutoencoderKlConfig config = new AutoencoderKlConfig(
+                3, 3, 16, List.of(32, 64), 1, 32, SIDE, false, true, true, new LatentScaling(0.5, 0.25));
+        torch.manual_seed(3);
+        try (AutoencoderKl codec = config.network()) {
+            VaeCheckpoint.write(root.resolve("wide"), codec);
+        }
+        Path single =
+                Files.move(root.resolve("wide/diffusion_pytorch_model.safetensors"), root.resolve("wide.safetensors"));
+        String scale = "--vae-scale=0.5", shift = "--vae-shift=0.25", file = "--vae=" + single;
+        Path idx = TestFiles.idx(root.resolve("idx"), 12, 8, 8, 3), encoded = root.resolve("latents");
+        assertEquals(0, encode(idx, encoded, file, scale, shift).exitCode());
+        String[] flags = {"--data-path=" + encoded, file, "--sample-every=3", "--results-dir=" + root.resolve("runs")};
+        CommandRun silent = train(flags);
+        assertEquals(ExitCode.CHECKPOINT.code, silent.exitCode(), silent.err());
+        assertTrue(silent.err().contains("(--vae-scale, --vae-shift)"), silent.err());
+        CommandRun trained =
+                train(Stream.concat(Stream.of(flags), Stream.of(scale, shift)).toArray(String[]::new));
+        assertEquals(0, trained.exitCode(), trained.err());
+        String sample = trained.out().strip();
+        assertTrue(sample.endsWith(" --vae " + single + " --vae-scale 0.5 --vae-shift 0.25"), sample);
+        String[] words = sample.split(" ");
+        words[0] = "--debug";
+        CommandRun drawn = CommandRun.of(Stream.concat(Arrays.stream(words), Stream.of("--out=" + root.resolve("s")))
+                .toArray(String[]::new));
+        assertEquals(0, drawn.exitCode(), drawn.err());
+        assertEquals(
+                "scale 0.5, shift 0.25",
+                Images.readPngText(root.resolve("s/grid.png")).get("Latents"));
+        Path run = root.resolve("runs").resolve("000-DiT-16x1-4"), to = root.resolve("pipeline");
+        CommandRun refused = CommandRun.of("convert", run.toString(), to.toString(), file);
+        assertEquals(ExitCode.CHECKPOINT.code, refused.exitCode(), refused.err());
+        CommandRun alone = CommandRun.of("convert", run.toString(), to.toString(), scale);
+        assertEquals(ExitCode.USAGE.code, alone.exitCode(), alone.err());
+        CommandRun converted = CommandRun.of("convert", run.toString(), to.toString(), file, scale, shift);
+        assertEquals(0, converted.exitCode(), converted.err());
+        try (LatentCodec codec = VaeCheckpoint.open(to.resolve("vae"))) {
+            assertEquals(new LatentScaling(0.5, 0.25), codec.scaling());
+        }
+        // of diffusers' pipelines all channels are guided
+        CommandRun asDiffusers = CommandRun.of(
+                "sample",
+                "--ckpt=" + to,
+                "--class=1",
+                "--num-sampling-steps=2",
+                "--device=cpu",
+                "--out=" + root.resolve("d"));
+        assertEquals(0, asDiffusers.exitCode(), asDiffusers.err());
+        assertEquals("4.0", Images.readPngText(root.resolve("d/grid.png")).get("Guidance"));
+        assertEquals(
+                "4.0, the first 3 channels",
+                Images.readPngText(root.resolve("s/grid.png")).get("Guidance"));
     }
 
     @Test

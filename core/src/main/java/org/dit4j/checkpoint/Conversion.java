@@ -68,6 +68,7 @@ public final class Conversion {
                         to,
                         weights,
                         options.vae().isPresent() ? options.vae() : weights.vae(),
+                        options.vaeScaling(),
                         written.maxShardBytes());
         }
         return weights;

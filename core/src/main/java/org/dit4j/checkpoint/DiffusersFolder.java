@@ -33,6 +33,7 @@ import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.vae.AutoencoderKl;
 import org.dit4j.vae.LatentCodec;
+import org.dit4j.vae.LatentScaling;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -245,11 +246,17 @@ public final class DiffusersFolder {
      * @throws IllegalArgumentException if diffusers has no such model: adaLN-Zero on square latents, guided, its MLP four times as wide
      */
     public static void write(Path folder, DiTWeights weights, Optional<Path> vae) throws IOException {
-        write(folder, weights, vae, WriteOptions.ONE_FILE);
+        write(folder, weights, vae, Optional.empty(), WriteOptions.ONE_FILE);
     }
 
-    /** As {@link #write(Path, DiTWeights, Optional)}, the network's weights in several files if need be. */
-    static void write(Path folder, DiTWeights weights, Optional<Path> vae, long maxShardBytes) throws IOException {
+    /**
+     * As {@link #write(Path, DiTWeights, Optional)}, the network's weights in several files if need be.
+     *
+     * @param scaling of the latents of an autoencoder in a single file, which cannot say it
+     */
+    static void write(
+            Path folder, DiTWeights weights, Optional<Path> vae, Optional<LatentScaling> scaling, long maxShardBytes)
+            throws IOException {
         DiTDescription description = weights.description();
         DiTConfig model = description.model();
         requireKnown(model);
@@ -258,7 +265,7 @@ public final class DiffusersFolder {
         try {
             // begun first and named last: a killed process leaves it unfinished, which tells its folders from others
             AtomicFile.write(folder.resolve(INDEX), channel -> {
-                writeParts(folder, weights, scheduler, vae, maxShardBytes);
+                writeParts(folder, weights, scheduler, vae, scaling, maxShardBytes);
                 ByteBuffer index =
                         ByteBuffer.wrap(JsonFile.toBytes(index(description, scheduler.solver(), vae.isPresent())));
                 while (index.hasRemaining()) channel.write(index);
@@ -270,7 +277,12 @@ public final class DiffusersFolder {
     }
 
     private static void writeParts(
-            Path folder, DiTWeights weights, DiffusersScheduler written, Optional<Path> vae, long maxShardBytes)
+            Path folder,
+            DiTWeights weights,
+            DiffusersScheduler written,
+            Optional<Path> vae,
+            Optional<LatentScaling> scaling,
+            long maxShardBytes)
             throws IOException {
         DiTConfig model = weights.description().model();
         Path transformer = Files.createDirectories(folder.resolve(TRANSFORMER));
@@ -286,7 +298,7 @@ public final class DiffusersFolder {
         JsonFile.write(transformer.resolve(DiffusersPart.CONFIG), config(model));
         Path scheduler = Files.createDirectories(folder.resolve(SCHEDULER_FOLDER));
         JsonFile.write(scheduler.resolve(SCHEDULER), written.toJson());
-        if (vae.isPresent()) writeVae(folder.resolve(VAE), vae.get());
+        if (vae.isPresent()) writeVae(folder.resolve(VAE), vae.get(), scaling);
     }
 
     /** Removes what a process left that was killed while it wrote a pipeline into {@code folder}; there may be no such folder. */
@@ -380,8 +392,8 @@ public final class DiffusersFolder {
         return JsonNodeFactory.instance.objectNode().put("_class_name", type);
     }
 
-    private static void writeVae(Path folder, Path vae) throws IOException {
-        LatentCodec codec = VaeCheckpoint.openNamed(vae, Optional.empty());
+    private static void writeVae(Path folder, Path vae, Optional<LatentScaling> scaling) throws IOException {
+        LatentCodec codec = VaeCheckpoint.openNamed(vae, scaling);
         try {
             if (!(codec instanceof AutoencoderKl kl))
                 throw new IllegalArgumentException(

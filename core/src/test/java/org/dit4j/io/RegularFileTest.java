@@ -71,7 +71,7 @@ class RegularFileTest {
                 "`` | is empty",
                 "\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0 | begins with zeros",
                 "\\37\\213\\10\\0\\0\\0\\0\\0\\0 | packed by gzip",
-                "Entry not found | a text, beginning \"Entry not found\"",
+                "Entry not found | a text, not weights, beginning \"Entry not found\"",
             })
     void whatIsNoFileOfWeightsIsCalledWhatItIs(String content, String kind) throws IOException {
         byte[] bytes = content.translateEscapes().getBytes(StandardCharsets.ISO_8859_1);
