@@ -17,6 +17,7 @@ import org.dit4j.checkpoint.DiTWeights;
 import org.dit4j.checkpoint.WriteOptions;
 import org.dit4j.diffusion.DiffusionConfig;
 import org.dit4j.io.Printable;
+import org.dit4j.run.OwnCheckpoints;
 import org.dit4j.vae.LatentScaling;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -117,6 +118,7 @@ final class ConvertCommand implements Callable<Integer> {
                         to,
                         open.options(vae).withVaeScaling(scaling),
                         new WriteOptions(Optional.ofNullable(dtype), maxShardSize)));
+        OwnCheckpoints.foreignNewest(from).ifPresent(spec.commandLine().getErr()::println);
         DiTDescription description = weights.description();
         PrintWriter out = spec.commandLine().getOut();
         if (json) {

@@ -40,6 +40,7 @@ import org.dit4j.report.Frames;
 import org.dit4j.report.Numbers;
 import org.dit4j.report.PngText;
 import org.dit4j.report.Words;
+import org.dit4j.run.OwnCheckpoints;
 import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Precision;
@@ -258,6 +259,7 @@ final class SampleCommand implements Callable<Integer> {
         OpenOptions options = open.options(vae.isGiven() ? vae.path() : null).withVaeScaling(vae.scaling());
         try (DiTPipeline pipeline =
                 Failure.as(ExitCode.CHECKPOINT, () -> DiTPipeline.open(ckpt, options, device, precision))) {
+            OwnCheckpoints.foreignNewest(ckpt).ifPresent(spec.commandLine().getErr()::println);
             requireModel(pipeline.config(), pipeline.downsampling());
             requireDecoder(pipeline);
             sampling.requireSampler(pipeline, spec.commandLine().getErr());

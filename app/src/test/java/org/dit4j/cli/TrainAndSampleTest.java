@@ -179,6 +179,38 @@ class TrainAndSampleTest {
         assertFalse(Arrays.equals(picture, pixels(sample(run, "--class=star", "--seed=1"))));
     }
 
+    @Test
+    void aCheckpointOfAnotherRunThatSomebodyCopiedIsDrawnFromWithAWarning() throws IOException {
+        Path results = folder.resolve("results");
+        Path own = TinyRun.train(results, "--sample-every=0"),
+                other = TinyRun.train(results, "--sample-every=0", "--global-seed=5", "--max-steps=4");
+        assertFalse(sample(own, "--class=star").err().contains("another run"));
+        Path from = other.resolve("checkpoints/step-0000004"), to = own.resolve("checkpoints/step-0000004");
+        Files.createDirectory(to);
+        try (Stream<Path> files = Files.list(from)) {
+            for (Path file : files.toList())
+                Files.copy(file, to.resolve(file.getFileName().toString()));
+        }
+        for (Path path : List.of(own, own.resolve("checkpoints"))) {
+            CommandRun drawn = sample(path, "--class=star");
+            assertEquals(0, drawn.exitCode(), drawn.err());
+            assertTrue(drawn.err().contains("is of another run: seed: 5, was 0"), drawn.err());
+        }
+        CommandRun converted =
+                CommandRun.of("convert", own.toString(), folder.resolve("m.pt").toString());
+        assertTrue(converted.err().contains("is of another run: seed: 5, was 0"), converted.err());
+        assertFalse(sample(to, "--class=star").err().contains("another run"), "it was asked for");
+        CommandRun resumed = CommandRun.of(TinyRun.flags(
+                "train",
+                "--results-dir=" + results,
+                "--sample-every=0",
+                "--resume=" + own,
+                "--max-steps=5",
+                "--global-seed=5"));
+        assertEquals(0, resumed.exitCode(), resumed.err());
+        assertFalse(sample(own, "--class=star").err().contains("another run"), "the log has that change");
+    }
+
     /** Of the first single picture. */
     private static byte[] pixels(CommandRun drawn) throws IOException {
         assertEquals(0, drawn.exitCode(), drawn.err());

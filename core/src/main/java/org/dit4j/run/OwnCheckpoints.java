@@ -1,6 +1,7 @@
 package org.dit4j.run;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,7 +16,7 @@ import org.dit4j.checkpoint.CheckpointFolder;
  * @param recorded as the folder says it
  * @param now as it goes on
  */
-record OwnCheckpoints(RunFolder folder, RunIdentity recorded, RunIdentity now) {
+public record OwnCheckpoints(RunFolder folder, RunIdentity recorded, RunIdentity now) {
     /**
      * The newest that is the run's own, and of which every bit is as it was written.
      *
@@ -27,11 +28,42 @@ record OwnCheckpoints(RunFolder folder, RunIdentity recorded, RunIdentity now) {
             Optional<String> damage = CheckpointFolder.damage(checkpoint);
             damage.ifPresent(damaged);
             if (damage.isPresent()) continue;
-            List<String> differences = differences(checkpoint);
-            if (differences.isEmpty()) return Optional.of(checkpoint);
-            foreign.accept(checkpoint + " is of another run: " + String.join("; ", differences));
+            Optional<String> other = foreign(checkpoint);
+            if (other.isEmpty()) return Optional.of(checkpoint);
+            foreign.accept(other.get());
         }
         return Optional.empty();
+    }
+
+    /** Of a checkpoint that is not the run's own whose it is, in one line. */
+    Optional<String> foreign(Path checkpoint) throws IOException {
+        List<String> differences = differences(checkpoint);
+        return differences.isEmpty()
+                ? Optional.empty()
+                : Optional.of(checkpoint + " is of another run: " + String.join("; ", differences));
+    }
+
+    /**
+     * Whether the newest checkpoint in the folder of a run, from which weights are taken, is of another run: then whose it is, in one line.
+     * Nothing if a path means no run, or one of which nothing can be read.
+     *
+     * @param path the folder of a run, or its {@code checkpoints}
+     */
+    public static Optional<String> foreignNewest(Path path) {
+        Path parent = path.toAbsolutePath().getParent();
+        try {
+            boolean inside = parent != null
+                    && RunFolder.isOne(parent)
+                    && Files.isSameFile(path, new RunFolder(parent).checkpoints());
+            RunFolder folder = new RunFolder(inside ? parent : path);
+            if (!RunFolder.isOne(folder.path())) return Optional.empty();
+            RunIdentity recorded = folder.identity();
+            OwnCheckpoints own = new OwnCheckpoints(folder, recorded, recorded);
+            return CheckpointFolder.withNewest(folder.checkpoints(), own::foreign)
+                    .orElse(Optional.empty());
+        } catch (IOException e) { // who opens the weights says what is wrong
+            return Optional.empty();
+        }
     }
 
     /** What nobody asked of this run. A checkpoint that does not say what it is of is not doubted. */

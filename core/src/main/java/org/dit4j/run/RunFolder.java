@@ -132,6 +132,11 @@ public record RunFolder(Path path) {
         return Optional.empty();
     }
 
+    /** Whether a folder says that it is one of a run. */
+    static boolean isOne(Path path) {
+        return Files.exists(path.resolve(IDENTITY));
+    }
+
     /** The runs in {@code results}, newest first; folders of other programs are left out, and there may be no such folder. */
     public static List<RunFolder> all(Path results) throws IOException {
         if (!Files.isDirectory(results)) return List.of();
