@@ -73,6 +73,7 @@ public final class Main {
 
     /** Ends the JVM with the exit code. */
     public static void main(String[] args) {
+        Signals.ignoreSave(); // first: a batch system asks when it likes
         Output out = Output.standard();
         System.exit(out.exitCode(run(out.stream(), System.err, args), System.err));
     }

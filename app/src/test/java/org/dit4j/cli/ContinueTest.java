@@ -232,18 +232,25 @@ class ContinueTest {
     void aRunSavesAndGoesOnWhenItIsAskedToAndUnderNohupOutlivesItsTerminal() throws Exception {
         Path err = results.resolve("err"), run = results.resolve("000-DiT-16x1-4");
         ProcessBuilder training = command(err, "--log-every=5", "--ckpt-every=1000000");
-        training.command().add(training.command().indexOf(JAVA), "nohup");
+        // as the dit script, which has SIGUSR1 ignored until there is something to save
+        training.command()
+                .addAll(
+                        training.command().indexOf(JAVA),
+                        List.of("nohup", "sh", "-c", "trap '' USR1; exec \"$@\"", "sh"));
         Process process =
                 training.redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
         try {
-            await(
-                    process,
-                    () -> Files.exists(run.resolve("metrics.jsonl")) && Files.size(run.resolve("metrics.jsonl")) > 0);
+            TimeUnit.MILLISECONDS.sleep(20); // until sh has come to its trap
+            await(process, () -> {
+                send("USR1", process); // long before it is ready
+                return Files.exists(run.resolve("metrics.jsonl")) && Files.size(run.resolve("metrics.jsonl")) > 0;
+            });
             send("HUP", process);
             send("USR1", process);
             await(
                     process,
                     () -> CheckpointFolder.latest(run.resolve("checkpoints")).isPresent());
+            assertTrue(Files.readString(run.resolve("log.txt")).contains("Saved checkpoint"));
             long logged = Files.size(run.resolve("metrics.jsonl"));
             await(process, () -> Files.size(run.resolve("metrics.jsonl")) > logged);
             send("TERM", process);
