@@ -489,7 +489,10 @@ final class SampleCommand implements Callable<Integer> {
 
     /** What a flag names: one class, if that is its whole name, else as many as commas part. */
     private static Stream<String> names(String given, ClassNames names) {
-        return names.isName(given) ? Stream.of(given) : Arrays.stream(given.split(","));
+        if (names.isName(given)) return Stream.of(given);
+        if (given.replace(",", "").isBlank())
+            throw new IllegalArgumentException("--class " + given + ": names no class; known are " + names.names());
+        return Arrays.stream(given.split(","));
     }
 
     private static int label(String given, ClassNames names) {

@@ -179,6 +179,7 @@ class BadInputTest {
                 "USAGE      | --ckpt=$RUN --class=staar | ; did you mean star?",
                 "USAGE      | --ckpt=$RUN --class=s | class \"s\" may be any of [square, star]; give more of its name",
                 "USAGE      | --ckpt=$RUN --class=10 | class 10 is outside 0 … 9",
+                "USAGE      | --ckpt=$RUN --class=, | --class ,: names no class; known are [circle, square",
                 "USAGE      | --ckpt=$RUN --clas=1 | unknown flag --clas; did you mean --class?",
                 "USAGE      | --ckpt=$RUN --sampler=ddmp | unknown value \"ddmp\"; one of [ddpm, ddim]; did you mean ddpm?",
                 "USAGE      | --ckpt=$RUN --num-sampling-steps=many | timestep spacing \"many\" is not understood; use a number",
@@ -304,7 +305,7 @@ class BadInputTest {
             delimiter = '|',
             value = {
                 "CHECKPOINT | inspect nowhere | nowhere: no such file or folder",
-                "CHECKPOINT | inspect $TEXT | is a text, beginning",
+                "CHECKPOINT | inspect $TEXT | is a text, not weights, beginning",
                 "CHECKPOINT | inspect $CUT | after its header; was it cut short?",
                 "CHECKPOINT | sample --ckpt=$EVIL | os.system",
                 "CHECKPOINT | convert $EVIL $OUT.safetensors | os.system",

@@ -1,6 +1,7 @@
 package org.dit4j.data;
 
 import java.io.IOException;
+import java.nio.file.FileSystemLoopException;
 import java.nio.file.FileVisitOption;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -141,6 +142,12 @@ final class PictureListing {
 
         @Override
         public FileVisitResult visitFileFailed(Path file, IOException e) throws IOException {
+            if (e instanceof FileSystemLoopException && !config.skipBroken())
+                throw new FormatException(
+                        shown(file),
+                        "a link to a folder that it lies in, which never ends; remove it, or go on without:"
+                                + " --on-broken skip",
+                        e);
             if (!config.skipBroken() || file.equals(root)) throw e;
             log.warn("left out: {}: {}", shown(file), e.toString());
             return FileVisitResult.CONTINUE;

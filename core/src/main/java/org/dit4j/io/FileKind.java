@@ -42,7 +42,8 @@ final class FileKind {
                     "is a tar archive; unpack it. (The tar format of PyTorch before 0.1.10 is not read: load it with a"
                             + " PyTorch that still can and save it again)");
         if (text.chars().allMatch(c -> c >= ' ' && c < 127 || c == '\n' || c == '\r' || c == '\t'))
-            return Optional.of("is a text, beginning \"" + text.substring(0, Math.min(60, text.length())) + "\"");
+            return Optional.of("is a text, not weights, beginning \"" + text.substring(0, Math.min(60, text.length()))
+                    + "\"" + FETCH);
         return Optional.empty();
     }
 

@@ -308,6 +308,20 @@ class ImageFolderTest {
         }
     }
 
+    @Test
+    void aLinkThatLeadsRoundInACircleIsNamedOrLeftOut() throws IOException {
+        picture("circle/a/1.png", 0x010203);
+        Path circle = root.resolve("circle");
+        Files.createSymbolicLink(circle.resolve("a/up"), Path.of(".."));
+        assertSays(
+                assertThrows(FormatException.class, () -> ImageFolder.open(circle, eight)),
+                circle.resolve("a/up").toString(),
+                "never ends");
+        try (ImageFolder left = ImageFolder.open(circle, eight.withSkipBroken(true))) {
+            assertEquals(1, left.size());
+        }
+    }
+
     private void mutateZips(int count, long seed) throws IOException {
         Path file = picture("one.png", 0x010203, 9, 9), seedFile = root.resolve("seed.zip");
         zip(seedFile, file, "a/1.png", "b/2.png");
