@@ -83,14 +83,17 @@ public final class DiTPipeline implements AutoCloseable {
             Runnable free) {
         if (decoder != null) decoder.requireChannels(network.config().inChannels());
         this.network = network;
-        trunk = Trunk.of(network, precision, false, device.type().intern());
+        trunk = Trunk.toPredict(network, precision, device);
         diffusion = GaussianDiffusion.of(description.diffusion());
         this.description = description;
         classNames = new ClassNames(description.classNames(), network.config().numClasses());
         this.device = device;
         this.decoder = decoder;
         this.codec = codec;
-        lifetime = new Lifetime("this pipeline", free);
+        lifetime = new Lifetime("this pipeline", () -> {
+            trunk.close();
+            free.run();
+        });
     }
 
     /**

@@ -28,6 +28,7 @@ class ArchitectureTest {
     private static final Map<String, Set<String>> MAY_USE = Map.ofEntries(
             Map.entry("torch", Set.of()),
             Map.entry("kernels", Set.of("torch")),
+            Map.entry("cuda", Set.of("torch", "kernels")),
             Map.entry("io", Set.of("torch")),
             Map.entry("model", Set.of("torch", "kernels")),
             Map.entry("vae", Set.of("torch", "kernels")),

@@ -280,7 +280,7 @@ class BadInputTest {
                 "global-seed: 99999999999999999999       | :1:14: global-seed: \"99999999999999999999\" is not a whole number",
                 "recompute: maybe                        | :1:12: recompute: \"maybe\" is not true or false",
                 "model: DiT-S                            | :1:8: model: unknown value \"DiT-S\"; one of [DiT-S/8,",
-                "precision: fp16                         | :1:12: precision: unknown value \"fp16\"; one of [fp32, autocast]",
+                "precision: fp16                         | :1:12: precision: unknown value \"fp16\"; one of [fp32, autocast, bf16]",
                 "sampler: dpm                            | :1:10: sampler: unknown value \"dpm\"; one of [ddpm, ddim]; did you mean ddpm?",
                 "depth: [1, 2]                           | :1:8: depth takes one value, not a list",
                 "depth: {of: 2}                          | :1:8: the value of \"depth\" is a number, a word or a quoted text here",

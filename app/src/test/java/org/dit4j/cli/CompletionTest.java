@@ -52,7 +52,7 @@ class CompletionTest {
         "dit sample --sampler = dd, ddpm ddim",
         "dit sample --profile _, official diffusers",
         "dit train --device c, cpu cuda",
-        "dit train --precision _, fp32 autocast",
+        "dit train --precision _, fp32 autocast bf16",
         "dit train --model DiT-X, DiT-XL/8 DiT-XL/4 DiT-XL/2",
         "dit --debug inf, info",
         "dit completion _, bash zsh fish",
@@ -95,7 +95,7 @@ class CompletionTest {
         String script = Files.readString(script("fish"));
         assertTrue(script.contains("complete -c dit -n __fish_use_subcommand -a train -d 'Trains a model'\n"));
         String train = "complete -c dit -n '__fish_seen_subcommand_from train' ";
-        assertTrue(script.contains(train + "-l precision -x -a 'fp32 autocast' -d "), "values");
+        assertTrue(script.contains(train + "-l precision -x -a 'fp32 autocast bf16' -d "), "values");
         assertTrue(script.contains(train + "-l config -r -F -d "), "files");
         assertTrue(script.contains(train + "-l max-steps -x -d "), "anything");
         assertTrue(script.contains(train + "-l recompute -d "), "nothing");

@@ -87,7 +87,7 @@ class TrainAndSampleTest {
                 "--prediction=x0",
                 "--no-learn-sigma",
                 "--block=in-context",
-                "--precision=bf16",
+                "--precision=autocast",
                 "--sampler=ddim",
                 "--model=DiT-S/8",
                 "--flip",

@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
@@ -67,6 +68,7 @@ public final class Gaussian {
     public static final class Fit implements AutoCloseable {
         private final int width;
         private final Tensor mean, scatter;
+        private final Lifetime lifetime = new Lifetime("this fit", this::free);
         private long count;
 
         /** Of no samples yet, of {@code width} features each. */
@@ -84,6 +86,13 @@ public final class Gaussian {
 
         /** Takes (N, D) features of any floating type. */
         public void add(Tensor features) {
+            lifetime.use(() -> {
+                addNow(features);
+                return null;
+            });
+        }
+
+        private void addNow(Tensor features) {
             if (features.dim() != 2 || features.size(1) != width)
                 throw new IllegalArgumentException("features are (N, " + width + "), given " + Tensors.shape(features));
             if (features.size(0) == 0) return;
@@ -100,12 +109,15 @@ public final class Gaussian {
             if (other.width != width)
                 throw new IllegalArgumentException("statistics of " + other.width + " features, here are " + width);
             if (other.count == 0) return;
-            try (TensorScope scope = new TensorScope()) {
-                put(other.count, other.mean, other.scatter);
-            }
+            lifetime.use(() -> other.lifetime.use(() -> {
+                try (TensorScope scope = new TensorScope()) {
+                    put(other.count, other.mean, other.scatter);
+                }
+                return null;
+            }));
         }
 
-        private void put(long added, Tensor addedMean, Tensor addedScatter) {
+        private synchronized void put(long added, Tensor addedMean, Tensor addedScatter) {
             double total = count + added;
             Tensor step = addedMean.sub(mean);
             scatter.add_(addedScatter);
@@ -122,15 +134,21 @@ public final class Gaussian {
         public Gaussian result() {
             if (count < 2)
                 throw new IllegalStateException("a covariance of " + count + " samples; at least 2, and far more");
-            try (TensorScope scope = new TensorScope()) {
-                // the product of a matrix with itself need not be symmetric to the last bit
-                Tensor covariance = scatter.add(scatter.t()).div_(new Scalar(2.0 * (count - 1)));
-                return new Gaussian(count, Tensors.toDoubles(mean), Tensors.toDoubles(covariance));
-            }
+            return lifetime.use(() -> {
+                try (TensorScope scope = new TensorScope()) {
+                    // the product of a matrix with itself need not be symmetric to the last bit
+                    Tensor covariance = scatter.add(scatter.t()).div_(new Scalar(2.0 * (count - 1)));
+                    return new Gaussian(count, Tensors.toDoubles(mean), Tensors.toDoubles(covariance));
+                }
+            });
         }
 
         @Override
         public void close() {
+            lifetime.close();
+        }
+
+        private void free() {
             mean.close();
             scatter.close();
         }

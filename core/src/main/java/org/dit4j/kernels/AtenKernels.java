@@ -40,6 +40,7 @@ public final class AtenKernels implements Kernels {
     @Override
     public void adamWEma(
             Tensor values,
+            Tensor weights,
             Tensor gradients,
             Tensor firstMoments,
             Tensor secondMoments,
@@ -60,6 +61,7 @@ public final class AtenKernels implements Kernels {
                     scalars.learningRate(),
                     settings);
             average.lerp_(values, skip.neg().add(new Scalar(1f)).mul(scalars.averageWeight()));
+            if (weights.data_ptr().address() != values.data_ptr().address()) weights.copy_(values);
         }
     }
 

@@ -19,14 +19,21 @@ public final class KernelLookup {
     public interface Provider {
         /** Kernels for CUDA or for the CPU, if this machine can run them; a reason why not is this method's to log. */
         Optional<Kernels> find(boolean cuda);
+
+        /** Kernels for the fused trunk, as {@link #find}. */
+        default Optional<FusedKernels> findFused(boolean cuda) {
+            return Optional.empty();
+        }
     }
 
     private static final class Cpu {
         static final Kernels FOUND = find(false);
+        static final FusedKernels FUSED = findFused(false);
     }
 
     private static final class Cuda {
         static final Kernels FOUND = find(true);
+        static final FusedKernels FUSED = findFused(true);
     }
 
     private KernelLookup() {}
@@ -39,6 +46,20 @@ public final class KernelLookup {
     /** For what is computed on this device. */
     public static Kernels of(Device device) {
         return device.is_cuda() ? Cuda.FOUND : Cpu.FOUND;
+    }
+
+    /** For a fused trunk on this device; {@link AtenFusedKernels} where there are no faster ones. */
+    public static FusedKernels fusedOf(Device device) {
+        return device.is_cuda() ? Cuda.FUSED : Cpu.FUSED;
+    }
+
+    private static FusedKernels findFused(boolean cuda) {
+        if (System.getProperty(PROPERTY, "").isEmpty())
+            for (Provider provider : ServiceLoader.load(Provider.class, KernelLookup.class.getClassLoader())) {
+                Optional<FusedKernels> found = provider.findFused(cuda);
+                if (found.isPresent()) return found.get();
+            }
+        return new AtenFusedKernels();
     }
 
     private static Kernels find(boolean cuda) {

@@ -26,13 +26,15 @@ public interface Kernels {
     Tensor attention(Tensor queries, Tensor keys, Tensor values);
 
     /**
-     * One step of AdamW (Loshchilov and Hutter 2019) over flat buffers, then average ← average + averageWeight · (values − average); in
-     * place. All buffers have the same size and dtype; where {@code skip} is 1, nothing changes.
+     * One step of AdamW (Loshchilov and Hutter 2019) over flat buffers, then average ← average + averageWeight · (values − average) and
+     * weights ← values; in place. All buffers have the same size and, but for {@code weights}, dtype; where {@code skip} is 1, nothing changes.
      *
+     * @param weights the values in the dtype that products take; the values themselves where there is no other
      * @param scalars what a captured step reads from the device
      */
     void adamWEma(
             Tensor values,
+            Tensor weights,
             Tensor gradients,
             Tensor firstMoments,
             Tensor secondMoments,

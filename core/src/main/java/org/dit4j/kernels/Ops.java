@@ -14,7 +14,7 @@ import org.dit4j.torch.Backend;
 import org.dit4j.torch.TensorScope;
 
 /** Operators of LibTorch that have no Java method, reached through its dispatcher. */
-final class Ops {
+public final class Ops {
     private static final Map<String, OperatorHandle> HANDLES = new ConcurrentHashMap<>();
 
     static {
@@ -58,8 +58,18 @@ final class Ops {
                     new IValue(false), // maximize
                     new IValue(), // grad_scale
                     new IValue(skip)); // found_inf
-            handle("aten::_fused_adamw_", "tensor_lr").callBoxed(stack);
+            call("aten::_fused_adamw_", "tensor_lr", stack);
         }
+    }
+
+    /**
+     * Calls an operator by its name.
+     *
+     * @param overload empty where there is none
+     * @param stack the arguments in the order of its schema; then what it returns
+     */
+    public static void call(String name, String overload, IValueVector stack) {
+        handle(name, overload).callBoxed(stack);
     }
 
     private static IValue list(Type.TypePtr type, Tensor... tensors) {

@@ -176,6 +176,11 @@ public final class DiT extends Module {
         return unpatchify(finalLayer.forward(images, embeddersPerBlock ? conditioning.select(1, 0) : conditioning));
     }
 
+    /** Whether {@link Trunk#fused} computes this network: adaLN-Zero, with embedders that all blocks share. */
+    boolean canFuse() {
+        return config.block() == DiTBlock.Kind.ADALN_ZERO && !embeddersPerBlock;
+    }
+
     ModuleArray<DiTBlock> blocks() {
         return blocks;
     }
@@ -191,7 +196,12 @@ public final class DiT extends Module {
                 .reshape(tokens.size(0), c, h * p, w * p);
     }
 
-    private void requireInput(Tensor x) {
+    /** (1, T, D). */
+    Tensor positions() {
+        return posEmbed;
+    }
+
+    void requireInput(Tensor x) {
         if (x.dim() != 4
                 || x.size(1) != config.inChannels()
                 || x.size(2) != config.inputHeight()

@@ -10,7 +10,7 @@ import org.dit4j.torch.TensorScope;
 
 /** LayerNorm as DiT uses it, with ε = 1e-6 where nothing else is said. */
 final class Norms {
-    private static final double EPS = 1e-6;
+    static final double EPS = 1e-6;
 
     private Norms() {}
 

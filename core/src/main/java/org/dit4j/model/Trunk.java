@@ -3,10 +3,15 @@ package org.dit4j.model;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.dit4j.kernels.FusedKernels;
+import org.dit4j.kernels.KernelLookup;
+import org.dit4j.torch.FlatParameters;
+import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.Precision;
 import org.dit4j.torch.TensorScope;
 
@@ -15,7 +20,7 @@ import org.dit4j.torch.TensorScope;
  * only asks; {@link #forward} and {@link #backward} belong together and are for one thread. The objective stops at the prediction: it gives
  * d loss / d prediction, and {@link #backward} takes it from there into the gradients of the parameters.
  */
-public abstract sealed class Trunk {
+public abstract sealed class Trunk implements AutoCloseable {
     final DiT network;
     private final Precision precision;
     private final DeviceType device;
@@ -35,6 +40,34 @@ public abstract sealed class Trunk {
      */
     public static Trunk of(DiT network, Precision precision, boolean recompute, DeviceType device) {
         return recompute ? new Recomputing(network, precision, device) : new Plain(network, precision, device);
+    }
+
+    /**
+     * A forward and a backward pass of its own, with products in the dtype of {@code parameters}' weights; for adaLN-Zero.
+     *
+     * @param parameters the network's; its gradients are added to
+     */
+    public static Trunk fused(DiT network, FlatParameters parameters, FusedKernels kernels, DeviceType device) {
+        return new Fused(network, new FusedTrunk(network, parameters, kernels), device);
+    }
+
+    /**
+     * The fused trunk of a network that is not trained, whose weights have the dtype of products: it predicts only. Where the device can, the
+     * work of a batch size is captured and started as a whole.
+     */
+    public static Trunk fused(DiT network, FusedKernels kernels, DeviceType device) {
+        return new Fused(network, new FusedTrunk(network, ScalarType.Float, kernels), device);
+    }
+
+    /**
+     * The fastest way to ask a network that is not trained, whose weights have the dtype of {@code precision}: on a card in BF16 the fused
+     * trunk, where the network has one.
+     */
+    public static Trunk toPredict(DiT network, Precision precision, Device device) {
+        DeviceType kind = device.type().intern();
+        return precision == Precision.BF16 && device.is_cuda() && network.canFuse()
+                ? fused(network, KernelLookup.fusedOf(device), kind)
+                : of(network, precision, false, kind);
     }
 
     /**
@@ -65,6 +98,45 @@ public abstract sealed class Trunk {
 
     final Tensor cast(Supplier<Tensor> body) {
         return precision.compute(device, body);
+    }
+
+    /** Frees what is kept from step to step. */
+    @Override
+    public void close() {}
+
+    /** The one written by hand. */
+    private static final class Fused extends Trunk {
+        private final FusedTrunk trunk;
+        private final Lifetime lifetime;
+
+        Fused(DiT network, FusedTrunk trunk, DeviceType device) {
+            super(network, Precision.AUTOCAST, device);
+            this.trunk = trunk;
+            lifetime = new Lifetime("this trunk", trunk::close);
+        }
+
+        @Override
+        public Tensor predict(Tensor x, Tensor t, Tensor y) {
+            return lifetime.use(() -> trunk.ask(x, t, y));
+        }
+
+        @Override
+        public Tensor forward(Tensor x, Tensor t, Tensor y) {
+            return lifetime.use(() -> trunk.forward(x, t, y));
+        }
+
+        @Override
+        public void backward(Tensor gradient) {
+            lifetime.use(() -> {
+                trunk.backward(gradient);
+                return null;
+            });
+        }
+
+        @Override
+        public void close() {
+            lifetime.close();
+        }
     }
 
     /** Autograd over the whole network. */

@@ -15,8 +15,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * The trainable parameters of a network and their gradients as flat buffers; the network's own tensors are views of them, in the order of
  * its state dict. One kernel then updates everything.
  *
- * <p>A network may compute in another dtype than its parameters are kept in: then {@link #values} are the float32 masters that an optimiser
- * moves, {@link #weights} the rounded copy that the network sees, and {@link #round} makes the one of the other.
+ * <p>Products may take another dtype: then {@link #values} are what the network has and an optimiser moves, {@link #weights} a rounded copy for
+ * who computes the products, and {@link #round} makes the one of the other.
  */
 public final class FlatParameters implements AutoCloseable {
     private static final long NORM_ROW = 1 << 14;
@@ -33,7 +33,7 @@ public final class FlatParameters implements AutoCloseable {
     }
 
     /**
-     * As {@link #FlatParameters(Module)}, for a network that computes in {@code dtype}; its gradients are in that dtype too.
+     * As {@link #FlatParameters(Module)}, with a copy of the weights in {@code dtype}.
      *
      * @throws IllegalArgumentException if the network has no trainable parameters
      */
@@ -49,14 +49,14 @@ public final class FlatParameters implements AutoCloseable {
             trainable.forEach((name, tensor) -> shapes.put(name, tensor.shape()));
             Tensor first = trainable.values().iterator().next();
             buffers[0] = TensorScope.detached(torch.zeros(new long[] {size()}, first.options()));
-            buffers[1] = dtype == ScalarType.Float
+            buffers[1] = dtype == Tensors.dtype(first)
                     ? buffers[0]
                     : TensorScope.detached(torch.zeros_like(buffers[0]).to(dtype));
-            buffers[2] = TensorScope.detached(torch.zeros_like(buffers[1]));
-            Map<String, Tensor> masters = views(buffers[0]), views = views(buffers[1]), grads = views(buffers[2]);
+            buffers[2] = TensorScope.detached(torch.zeros_like(buffers[0]));
+            Map<String, Tensor> masters = views(buffers[0]), grads = views(buffers[2]);
             trainable.forEach((name, tensor) -> {
                 masters.get(name).copy_(tensor);
-                tensor.set_data(views.get(name));
+                tensor.set_data(masters.get(name));
                 tensor.mutable_grad().put(grads.get(name));
             });
         }
@@ -79,7 +79,7 @@ public final class FlatParameters implements AutoCloseable {
         return values;
     }
 
-    /** What the network computes with: {@link #values} themselves, or their rounded copy. */
+    /** What products take: {@link #values} themselves, or their rounded copy. */
     public Tensor weights() {
         lifetime.requireOpen();
         return weights;
@@ -97,7 +97,7 @@ public final class FlatParameters implements AutoCloseable {
         });
     }
 
-    /** Their gradients, in the same order and the dtype of {@link #weights}; a backward pass adds to them. */
+    /** Their gradients, in the same order and dtype; a backward pass adds to them. */
     public Tensor gradients() {
         lifetime.requireOpen();
         return gradients;

@@ -58,7 +58,8 @@ public final class Noise {
         out[3] = c3;
     }
 
-    private static int stream(Purpose purpose, int sub) {
+    /** The generator's second word, for who makes the same numbers elsewhere. */
+    public static int stream(Purpose purpose, int sub) {
         if (sub < 0 || sub >= 1 << 24)
             throw new IllegalArgumentException("sub-stream " + sub + " is outside 0 … 16777215");
         return purpose.ordinal() << 24 | sub;

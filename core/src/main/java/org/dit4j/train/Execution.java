@@ -7,7 +7,8 @@ import org.dit4j.torch.Precision;
  * How a training is run, which changes nothing in what is learned but the rounding.
  *
  * @param device as {@link Backend#device} takes it
- * @param precision of the network's products; weights, gradients, moments and average are float32
+ * @param precision of the network's products; gradients, moments, average and the weights that the optimiser moves are float32. BF16 is
+ *     the fused trunk's ({@link org.dit4j.model.Trunk#fused}), which keeps a rounded copy of the weights
  * @param microBatchSize images that go through the network at once, a divisor of the global batch size; gradients of the micro-batches are
  *     added up. 0 is the whole batch
  * @param recompute whether blocks are computed again in the backward pass, memory for time
@@ -20,8 +21,8 @@ public record Execution(String device, Precision precision, int microBatchSize, 
     /** @throws IllegalArgumentException naming the value that is out of range */
     public Execution {
         require(
-                precision != Precision.BF16,
-                "precision BF16 rounds the weights too, and these do not train so; AUTOCAST rounds the products");
+                precision != Precision.BF16 || !recompute,
+                "recomputation goes with the precisions FP32 and AUTOCAST; BF16 keeps little for the backward pass as it is");
         require(microBatchSize >= 0, "micro-batch size " + microBatchSize + " is negative; 0 is the whole batch");
         require(
                 numWorkers >= 0 && numWorkers <= 256,

@@ -24,12 +24,16 @@ public record MemoryNeed(long state, long copy, long activations) {
         long positions = (long) model.tokens() * model.hiddenSize(), trained = model.parameters() - positions;
         // autocast keeps the weights that it has rounded to the end of the pass
         boolean autocast = execution.precision() == Precision.AUTOCAST;
-        long rounded = autocast ? trained * FLOAT / 2 : 0;
+        boolean fused = execution.precision() == Precision.BF16;
+        long rounded = autocast || fused ? trained * FLOAT / 2 : 0;
         long state = (5 * trained + 2 * positions) * FLOAT + rounded;
         return new MemoryNeed(
                 state,
                 (4 * trained + positions) * FLOAT,
-                activationsOfOneImage(model, autocast, execution.recompute()) * execution.microBatchSize(config));
+                (fused
+                                ? fusedActivationsOfOneImage(model)
+                                : activationsOfOneImage(model, autocast, execution.recompute()))
+                        * execution.microBatchSize(config));
     }
 
     /** Bytes on the device. */
@@ -53,6 +57,15 @@ public record MemoryNeed(long state, long copy, long activations) {
         double all = recompute ? model.depth() + block + PASSING : model.depth() * block + PASSING;
         int extraTokens = model.block() == DiTBlock.Kind.IN_CONTEXT ? 2 : 0;
         return (long) (all * (model.tokens() + extraTokens) * model.hiddenSize() * FLOAT);
+    }
+
+    /**
+     * Of the fused trunk, a block keeps its input in float32; queries, keys and values, the attention's result, both branches and what the
+     * GELU takes in bfloat16. Beside these there is as much as two blocks keep, for one block after the other.
+     */
+    private static long fusedActivationsOfOneImage(DiTConfig model) {
+        double hidden = (double) model.mlpHidden() / model.hiddenSize(), block = 1 + 0.5 * (3 + 1 + 2 + hidden);
+        return (long) ((model.depth() + 2) * block * model.tokens() * model.hiddenSize() * FLOAT);
     }
 
     /**

@@ -14,6 +14,7 @@ import org.dit4j.kernels.OptimizerScalars;
 import org.dit4j.model.DiT;
 import org.dit4j.torch.FlatParameters;
 import org.dit4j.torch.Lifetime;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.StateDict;
 import org.dit4j.torch.TensorScope;
 
@@ -38,11 +39,11 @@ public final class TrainState implements AutoCloseable {
     private boolean intact = true;
 
     /** Of step 0: fresh weights from the seed of the configuration, in whose training {@code device} is the caller's. */
-    public TrainState(TrainConfig config, Device device) {
+    public TrainState(TrainConfig config, Device device, Precision precision) {
         this.config = config;
         torch.manual_seed(config.seed());
         network = onDevice(config.model().network(), device);
-        parameters = new FlatParameters(network);
+        parameters = new FlatParameters(network, precision.weights());
         firstMoments = TensorScope.keeping(() -> torch.zeros_like(parameters.values()));
         secondMoments = TensorScope.keeping(() -> torch.zeros_like(parameters.values()));
         scalars = new OptimizerScalars(device);
@@ -101,19 +102,31 @@ public final class TrainState implements AutoCloseable {
     }
 
     private void updateNow() {
+        beginUpdate();
+        updateOnDevice();
+        endChange();
+    }
+
+    /** The part of an update that the device knows nothing of: counts the step, and puts where the device reads it what the step's number decides. */
+    void beginUpdate() {
+        beginChange();
+        steps++;
+        trainedImages += config.globalBatchSize();
+        double decay = config.ema().at(trainedImages, config.globalBatchSize());
+        scalars.set(config.learningRate().at(steps), 1 - decay);
+    }
+
+    /** The rest, which is the same in every step. */
+    void updateOnDevice() {
         try (TensorScope scope = new TensorScope();
                 NoGradGuard noGrad = new NoGradGuard()) {
             Tensor norm = parameters.gradientNorm();
-            beginChange();
-            steps++;
-            trainedImages += config.globalBatchSize();
             Tensor skip = tally.finish(norm);
             if (config.clipNorm() > 0) clip(norm);
-            double decay = config.ema().at(trainedImages, config.globalBatchSize());
-            scalars.set(config.learningRate().at(steps), 1 - decay);
             KernelLookup.of(average)
                     .adamWEma(
                             parameters.values(),
+                            parameters.weights(),
                             parameters.gradients(),
                             firstMoments,
                             secondMoments,
@@ -121,8 +134,6 @@ public final class TrainState implements AutoCloseable {
                             skip,
                             scalars,
                             settings);
-            parameters.round();
-            endChange();
         }
     }
 

@@ -16,12 +16,14 @@ import org.dit4j.diffusion.HybridLoss;
 import org.dit4j.diffusion.Loss;
 import org.dit4j.diffusion.Objective;
 import org.dit4j.kernels.KernelLookup;
+import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
 import org.dit4j.model.Trunk;
 import org.dit4j.torch.Backend;
 import org.dit4j.torch.Lifetime;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
+import org.dit4j.torch.Precision;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
@@ -39,6 +41,9 @@ public final class Trainer implements AutoCloseable {
     private final TrainState state;
     private final Trunk trunk;
     private final Trunk averagedTrunk;
+    /** Null where steps are not captured: those of the plain trunk, and of several micro-batches. */
+    private final FixedStep fixedStep;
+
     private final BatchLoader loader;
     private final Lifetime lifetime = new Lifetime("this trainer", this::free);
 
@@ -61,10 +66,17 @@ public final class Trainer implements AutoCloseable {
         microBatchSize = execution.microBatchSize(config);
         objective = HybridLoss.of(config.diffusion());
         device = Backend.device(execution.device());
-        state = new TrainState(config, device);
+        state = new TrainState(config, device, execution.precision());
         var kind = device.type().intern();
-        trunk = Trunk.of(state.network(), execution.precision(), execution.recompute(), kind);
-        averagedTrunk = Trunk.of(state.averagedNetwork(), execution.precision(), false, kind);
+        boolean fused = execution.precision() == Precision.BF16;
+        trunk = fused
+                ? Trunk.fused(state.network(), state.parameters(), KernelLookup.fusedOf(device), kind)
+                : Trunk.of(state.network(), execution.precision(), execution.recompute(), kind);
+        fixedStep = fused && microBatchSize == config.globalBatchSize()
+                ? new FixedStep(KernelLookup.fusedOf(device), device, this::stepOnDevice)
+                : null;
+        averagedTrunk =
+                Trunk.of(state.averagedNetwork(), fused ? Precision.AUTOCAST : execution.precision(), false, kind);
         loader = new BatchLoader(
                 dataset,
                 LoaderConfig.of(config.seed(), microBatchSize)
@@ -138,6 +150,9 @@ public final class Trainer implements AutoCloseable {
                     model.inChannels(),
                     model.inputHeight(),
                     model.inputWidth()));
+        if (execution.precision() == Precision.BF16 && model.block() != DiTBlock.Kind.ADALN_ZERO)
+            throw new IllegalArgumentException("precision BF16 is for adaLN-Zero blocks, and these are " + model.block()
+                    + "; take AUTOCAST, whose products are in bfloat16 too");
         int images = execution.microBatchSize(config);
         long values = (long) model.inChannels() * model.inputHeight() * model.inputWidth() * images;
         if (values > Integer.MAX_VALUE)
@@ -167,28 +182,50 @@ public final class Trainer implements AutoCloseable {
     }
 
     private void stepNow() throws IOException {
+        if (fixedStep != null) {
+            try (TensorScope scope = new TensorScope()) {
+                Batch batch = loader.next();
+                long[] samples = samples(batch);
+                fixedStep.fill(
+                        batch.images(),
+                        noise(batch.images(), samples),
+                        objective.times(config.seed(), samples),
+                        labels(batch, samples));
+                state.beginUpdate();
+                fixedStep.run();
+                state.endChange();
+            }
+            return;
+        }
         state.begin();
         for (int done = 0; done < config.globalBatchSize(); done += microBatchSize)
             try (TensorScope scope = new TensorScope()) {
                 Batch batch = loader.next();
-                long[] samples = new long[batch.size()];
-                Arrays.setAll(samples, i -> batch.firstSample() + i);
-                Tensor x0 = onDevice(batch.images());
-                Tensor noise = KernelLookup.of(device)
-                        .normal(
-                                config.seed(),
-                                Purpose.TRAINING_NOISE,
-                                0,
-                                samples,
-                                device,
-                                x0.size(1),
-                                x0.size(2),
-                                x0.size(3));
+                long[] samples = samples(batch);
+                Tensor x0 = onDevice(batch.images()), noise = noise(x0, samples);
                 Tensor times = onDevice(objective.times(config.seed(), samples));
                 long[] labels = labels(batch, samples);
                 accumulate(x0, noise, times, labels == null ? null : onDevice(Tensors.of(labels, labels.length)));
             }
         state.update();
+    }
+
+    private static long[] samples(Batch batch) {
+        long[] samples = new long[batch.size()];
+        Arrays.setAll(samples, i -> batch.firstSample() + i);
+        return samples;
+    }
+
+    private Tensor noise(Tensor x0, long[] samples) {
+        return KernelLookup.of(device)
+                .normal(config.seed(), Purpose.TRAINING_NOISE, 0, samples, device, x0.size(1), x0.size(2), x0.size(3));
+    }
+
+    /** All of a step that is the same in every step: on the device, from inputs at a fixed place. */
+    private void stepOnDevice(FixedStep.Inputs inputs) {
+        state.begin();
+        accumulate(inputs.x0(), inputs.noise(), inputs.times(), inputs.labels());
+        state.updateOnDevice();
     }
 
     /** Adds a micro-batch's share to the gradients and to the loss. */
@@ -314,6 +351,8 @@ public final class Trainer implements AutoCloseable {
 
     private void free() {
         loader.close();
+        if (fixedStep != null) fixedStep.close();
+        trunk.close();
         state.close();
     }
 }

@@ -100,8 +100,7 @@ public final class TinyAutoencoder extends Module implements LatentCodec {
 
     @Override
     public String encoderDigest() {
-        return lifetime.use(
-                () -> WeightDigest.of(this, ScalarType.BFloat16, name -> name.startsWith("encoder.")));
+        return lifetime.use(() -> WeightDigest.of(this, ScalarType.BFloat16, name -> name.startsWith("encoder.")));
     }
 
     @Override

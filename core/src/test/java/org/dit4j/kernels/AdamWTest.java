@@ -77,6 +77,7 @@ class AdamWTest {
                 KernelLookup.of(average)
                         .adamWEma(
                                 parameters.values(),
+                                parameters.weights(),
                                 parameters.gradients(),
                                 first,
                                 second,

@@ -47,7 +47,7 @@ class TrainerTest {
         int globalBatchSize = 8, microBatchSize = 8, numWorkers = 1, warmupSteps;
         double rate = 2e-3, clipNorm;
         EmaSchedule ema = new EmaSchedule(0.9, 0);
-        boolean flip, bf16, recompute;
+        boolean flip, bf16, fused, recompute;
 
         Trainer trainer() {
             return new Trainer(
@@ -62,7 +62,11 @@ class TrainerTest {
                             ema,
                             flip),
                     new Execution(
-                            "cpu", bf16 ? Precision.AUTOCAST : Precision.FP32, microBatchSize, recompute, numWorkers),
+                            "cpu",
+                            fused ? Precision.BF16 : bf16 ? Precision.AUTOCAST : Precision.FP32,
+                            microBatchSize,
+                            recompute,
+                            numWorkers),
                     data);
         }
 
@@ -181,12 +185,14 @@ class TrainerTest {
     }
 
     @ParameterizedTest
-    @ValueSource(booleans = {false, true})
-    void bfloat16LearnsTheSame(boolean recompute) throws IOException {
+    @ValueSource(strings = {"autocast", "recompute", "fused", "fused micro-batches"})
+    void bfloat16LearnsTheSame(String variant) throws IOException {
         Setup setup = new Setup();
         double[] exact = setup.losses(30);
         setup.bf16 = true;
-        setup.recompute = recompute;
+        setup.recompute = variant.equals("recompute");
+        setup.fused = variant.startsWith("fused");
+        if (variant.endsWith("micro-batches")) setup.microBatchSize = 4;
         double error = Golden.relativeError(exact, setup.losses(30));
         // bfloat16 keeps eight bits, so the losses agree to two digits, but never to seven
         assertTrue(error < 0.03 && error > 1e-6, "relative error " + error);
@@ -305,13 +311,14 @@ class TrainerTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"plain", "micro-batches", "clip", "recompute", "bf16"})
+    @ValueSource(strings = {"plain", "micro-batches", "clip", "recompute", "bf16", "fused"})
     void aStepFreesWhatItMakes(String variant) throws IOException {
         Setup setup = new Setup();
         setup.microBatchSize = variant.equals("micro-batches") ? 2 : 8;
         setup.clipNorm = variant.equals("clip") ? 1 : 0;
         setup.recompute = variant.equals("recompute");
         setup.bf16 = variant.equals("bf16");
+        setup.fused = variant.equals("fused");
         try (Trainer trainer = setup.trainer()) {
             steps(trainer, 2);
             trainer.drainMeanLoss();
