@@ -82,14 +82,15 @@ public final class Backend {
      */
     public static synchronized void load() {
         if (loaded) return;
-        if (Pointer.maxPhysicalBytes() > 0)
-            log.warn(
-                    "JavaCPP was used before dit4j, so its limit of {} MiB on the whole process stands;"
-                            + " call Backend.configure() first, or start Java with -D{}=0 -D{}=0",
-                    Pointer.maxPhysicalBytes() >> 20,
-                    MAX_PHYSICAL_BYTES,
-                    MAX_BYTES);
+        // before any class of JavaCPP, of which Pointer alone unpacks a library where JavaCPP likes
         try (NativeCache cache = NativeCache.open()) {
+            if (Pointer.maxPhysicalBytes() > 0)
+                log.warn(
+                        "JavaCPP was used before dit4j, so its limit of {} MiB on the whole process stands;"
+                                + " call Backend.configure() first, or start Java with -D{}=0 -D{}=0",
+                        Pointer.maxPhysicalBytes() >> 20,
+                        MAX_PHYSICAL_BYTES,
+                        MAX_BYTES);
             Loader.load(torch.class);
             if (cache != null) cache.complete();
         } catch (IOException e) {
