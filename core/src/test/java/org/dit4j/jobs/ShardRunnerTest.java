@@ -137,8 +137,9 @@ class ShardRunnerTest {
     @Test
     void processesShareTheWorkAndTheLastOneToWriteIsWaitedFor() throws Exception {
         Process first = start();
-        try (BufferedReader said = first.inputReader();
-                Writer go = first.outputWriter()) {
+        Writer go = first.outputWriter(); // not closed here: what is buffered for a process that has ended cannot be
+        // written
+        try (BufferedReader said = first.inputReader()) {
             assertEquals("1", said.readLine(), "within its first shard");
             List<String> heard = new ArrayList<>();
             ShardRunner.run(SQUARES, folder, (done, numLeftOut) -> {
