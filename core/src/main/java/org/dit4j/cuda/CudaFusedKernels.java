@@ -38,7 +38,7 @@ public final class CudaFusedKernels implements FusedKernels {
     private synchronized CudaModule module(long d) {
         return modules.computeIfAbsent(d, key -> {
             if (d % 4 != 0) throw new IllegalArgumentException("hidden size " + d + " is not a multiple of 4");
-            return new CudaModule("trunk.cu", "-DD=" + d);
+            return CudaModule.of("trunk.cu", "-DD=" + d);
         });
     }
 

@@ -11,7 +11,6 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.dit4j.kernels.AdamW;
 import org.dit4j.kernels.AtenKernels;
-import org.dit4j.kernels.Kernels;
 import org.dit4j.kernels.OptimizerScalars;
 import org.dit4j.torch.Noise;
 import org.dit4j.torch.Noise.Purpose;
@@ -19,34 +18,13 @@ import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
 /** One kernel for AdamW, average and rounded weights, and the noise made on the card; the rest is LibTorch's. */
-public final class CudaKernels implements Kernels {
-    private final AtenKernels plain = new AtenKernels();
-    private final CudaModule steps = new CudaModule("trunk.cu", "-DD=" + CudaFusedKernels.ANY);
-    private final CudaModule noise = new CudaModule("noise.cu", "-fmad=false");
+public final class CudaKernels extends AtenKernels {
+    private final CudaModule steps = CudaModule.of("trunk.cu", "-DD=" + CudaFusedKernels.ANY);
+    private final CudaModule noise = CudaModule.of("noise.cu", "-fmad=false");
 
     @Override
     public String name() {
         return "cuda";
-    }
-
-    @Override
-    public Tensor modulate(Tensor x, Tensor shift, Tensor scale) {
-        return plain.modulate(x, shift, scale);
-    }
-
-    @Override
-    public Tensor gatedAdd(Tensor residual, Tensor branch, Tensor gate) {
-        return plain.gatedAdd(residual, branch, gate);
-    }
-
-    @Override
-    public Tensor gelu(Tensor x) {
-        return plain.gelu(x);
-    }
-
-    @Override
-    public Tensor attention(Tensor queries, Tensor keys, Tensor values) {
-        return plain.attention(queries, keys, values);
     }
 
     @Override
@@ -63,7 +41,7 @@ public final class CudaKernels implements Kernels {
         boolean rounded = Tensors.dtype(weights) == ScalarType.BFloat16;
         if (Tensors.dtype(values) != ScalarType.Float
                 || !rounded && weights.data_ptr().address() != values.data_ptr().address()) {
-            plain.adamWEma(values, weights, gradients, firstMoments, secondMoments, average, skip, scalars, settings);
+            super.adamWEma(values, weights, gradients, firstMoments, secondMoments, average, skip, scalars, settings);
             return;
         }
         try (TensorScope scope = new TensorScope();
@@ -105,17 +83,6 @@ public final class CudaKernels implements Kernels {
                     (float) settings.weightDecay(),
                     count);
         }
-    }
-
-    @Override
-    public Tensor ancestralUpdate(Tensor mean, Tensor logVariance, Tensor mask, Tensor noise) {
-        return plain.ancestralUpdate(mean, logVariance, mask, noise);
-    }
-
-    @Override
-    public Tensor ddimUpdate(
-            Tensor x0, Tensor noiseInX, Tensor signal, Tensor direction, Tensor mask, Tensor sigma, Tensor noise) {
-        return plain.ddimUpdate(x0, noiseInX, signal, direction, mask, sigma, noise);
     }
 
     @Override

@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.cuda.cudart.CUfunc_st;
 import org.bytedeco.cuda.cudart.CUmod_st;
@@ -42,16 +44,26 @@ final class CudaModule {
 
     private static final ThreadLocal<Arguments> ARGUMENTS = ThreadLocal.withInitial(Arguments::new);
 
+    private static final Map<List<String>, CudaModule> MODULES = new HashMap<>();
+
     private final String name;
     private final CUmod_st module;
     private final Map<String, CUfunc_st> functions = new HashMap<>();
 
     /**
+     * Compiled the first time that it is asked for.
+     *
      * @param name of the resource beside the kernels' interface
      * @param options of the compiler, such as {@code -DD=384}
      * @throws IllegalStateException with the compiler's first lines, if it does not compile or load
      */
-    CudaModule(String name, String... options) {
+    static synchronized CudaModule of(String name, String... options) {
+        List<String> key = new ArrayList<>(List.of(options));
+        key.add(name);
+        return MODULES.computeIfAbsent(key, made -> new CudaModule(name, options));
+    }
+
+    private CudaModule(String name, String... options) {
         this.name = name;
         byte[] image = compile(name, source(name), options);
         module = TensorScope.keeping(CUmod_st::new);

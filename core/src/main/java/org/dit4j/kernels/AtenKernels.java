@@ -10,8 +10,8 @@ import org.dit4j.torch.Noise.Purpose;
 import org.dit4j.torch.TensorScope;
 import org.dit4j.torch.Tensors;
 
-/** LibTorch's own operators, on every device: what every other implementation is compared with. */
-public final class AtenKernels implements Kernels {
+/** LibTorch's own operators, on every device: what every other implementation is compared with, and may take over where it has nothing faster. */
+public class AtenKernels implements Kernels {
     @Override
     public String name() {
         return "aten";
