@@ -88,9 +88,35 @@ final class Activations implements AutoCloseable {
      * is, for a GELU that is computed again may differ in its last bit.
      */
     static boolean keepsAll(DiTConfig config, long n) {
-        double hidden = (double) config.mlpHidden() / config.hiddenSize(),
-                bytes = 4 * 2 + 2 * (3 + 1 + 2 + 2 + 2 * hidden);
-        return bytes * config.depth() * n * config.tokens() * config.hiddenSize() <= 32L << 30;
+        return config.depth() * (neededOfBlock(config) + againOfBlock(config)) * values(config, n) <= 32L << 30;
+    }
+
+    /** Bytes of a training pass with bfloat16 products, the attention's included, but for what does not grow with the tokens. */
+    static long bytes(DiTConfig config, long n) {
+        int depth = config.depth(), again = keepsAll(config, n) ? depth : 1;
+        // gradients of the stream (4), of what is normalised, a branch and the attention's result (2 each), of the
+        // projections, packed (6) and
+        // apart (6), of what the GELU takes; the stream and what is normalised before the final layer (6)
+        double passing = 4 + 3 * 2 + 2 * 6 + 2 * hidden(config) + 6;
+        return (long) ((depth * neededOfBlock(config) + again * againOfBlock(config) + passing) * values(config, n));
+    }
+
+    /** For each number of the tokens: the stream (4), projections (6), the attention's result, both branches (2 each), what the GELU takes. */
+    private static double neededOfBlock(DiTConfig config) {
+        return 4 + 6 + 3 * 2 + 2 * hidden(config);
+    }
+
+    /** For each number of the tokens: the stream in the middle (4), twice what is normalised (2 each), what comes out of the GELU. */
+    private static double againOfBlock(DiTConfig config) {
+        return 4 + 2 * 2 + 2 * hidden(config);
+    }
+
+    private static double hidden(DiTConfig config) {
+        return (double) config.mlpHidden() / config.hiddenSize();
+    }
+
+    private static long values(DiTConfig config, long n) {
+        return n * config.tokens() * config.hiddenSize();
     }
 
     private Tensor[] oneOrEach(int count, ScalarType dtype, long... shape) {

@@ -51,6 +51,11 @@ public abstract sealed class Trunk implements AutoCloseable {
         return new Fused(network, new FusedTrunk(network, parameters, kernels), device);
     }
 
+    /** Bytes that {@link #fused(DiT, FlatParameters, FusedKernels, DeviceType)} keeps for so many images at once, products in bfloat16. */
+    public static long fusedBytes(DiTConfig config, long images) {
+        return Activations.bytes(config, images);
+    }
+
     /**
      * The fused trunk of a network that is not trained, whose weights have the dtype of products: it predicts only. Where the device can, the
      * work of a batch size is captured and started as a whole.

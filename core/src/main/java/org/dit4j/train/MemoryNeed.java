@@ -3,6 +3,7 @@ package org.dit4j.train;
 import org.bytedeco.pytorch.Device;
 import org.dit4j.model.DiTBlock;
 import org.dit4j.model.DiTConfig;
+import org.dit4j.model.Trunk;
 import org.dit4j.torch.Precision;
 
 /**
@@ -30,10 +31,10 @@ public record MemoryNeed(long state, long copy, long activations) {
         return new MemoryNeed(
                 state,
                 (4 * trained + positions) * FLOAT,
-                (fused
-                                ? fusedActivationsOfOneImage(model)
-                                : activationsOfOneImage(model, autocast, execution.recompute()))
-                        * execution.microBatchSize(config));
+                fused
+                        ? Trunk.fusedBytes(model, execution.microBatchSize(config))
+                        : activationsOfOneImage(model, autocast, execution.recompute())
+                                * execution.microBatchSize(config));
     }
 
     /** Bytes on the device. */
@@ -57,15 +58,6 @@ public record MemoryNeed(long state, long copy, long activations) {
         double all = recompute ? model.depth() + block + PASSING : model.depth() * block + PASSING;
         int extraTokens = model.block() == DiTBlock.Kind.IN_CONTEXT ? 2 : 0;
         return (long) (all * (model.tokens() + extraTokens) * model.hiddenSize() * FLOAT);
-    }
-
-    /**
-     * Of the fused trunk, a block keeps its input in float32; queries, keys and values, the attention's result, both branches and what the
-     * GELU takes in bfloat16. Beside these there is as much as two blocks keep, for one block after the other.
-     */
-    private static long fusedActivationsOfOneImage(DiTConfig model) {
-        double hidden = (double) model.mlpHidden() / model.hiddenSize(), block = 1 + 0.5 * (3 + 1 + 2 + hidden);
-        return (long) ((model.depth() + 2) * block * model.tokens() * model.hiddenSize() * FLOAT);
     }
 
     /**

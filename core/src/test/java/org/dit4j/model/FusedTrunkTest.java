@@ -4,8 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.reflect.Field;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -193,6 +197,28 @@ class FusedTrunkTest {
         DiTConfig large = DiTConfig.of("DiT-XL/2");
         assertTrue(Activations.keepsAll(large, 64));
         assertFalse(Activations.keepsAll(large, 128));
+    }
+
+    /** But for the attention's, whose own memory no field has: its result of each block, and three gradients. */
+    @Test
+    void theBytesAreThoseOfTheBuffers() throws Exception {
+        DiTConfig config = TINY.withInputSize(32, 32).withTrunk(96, 3, 3);
+        Tensor like = torch.zeros(1);
+        Activations activations = new Activations(config, 5, ScalarType.BFloat16, ScalarType.Float, true, like);
+        try (like;
+                activations) {
+            Set<Tensor> buffers = new HashSet<>(); // a tensor of JavaCPP equals another at the same address
+            for (Field field : Activations.class.getDeclaredFields()) {
+                field.setAccessible(true);
+                if (field.get(activations) instanceof Tensor[] each) buffers.addAll(List.of(each));
+                if (field.get(activations) instanceof Tensor one) buffers.add(one);
+            }
+            long found = buffers.stream().mapToLong(Tensor::nbytes).sum();
+            long attention = 2L * (3 + 3) * 5 * config.tokens() * config.hiddenSize();
+            double counted = Trunk.fusedBytes(config, 5) - attention;
+            // statistics, modulations, patches and what the final layer gives are not counted
+            assertTrue(found >= counted && found < 1.05 * counted, found + " bytes, counted " + counted);
+        }
     }
 
     @Test
