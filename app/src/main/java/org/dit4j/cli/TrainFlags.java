@@ -144,7 +144,8 @@ final class TrainFlags {
         @Option(
                 names = "--deterministic",
                 description =
-                        "On CUDA too, the same command gives the same bits, stopped and continued or not; slower.")
+                        "On CUDA too, the same command gives the same bits, stopped and continued or not; slower. Not"
+                                + " with --precision bf16.")
         private boolean deterministic;
 
         private long maxSteps(Dataset data) {

@@ -50,6 +50,7 @@ import org.dit4j.run.TrainingLog;
 import org.dit4j.run.TrainingRun;
 import org.dit4j.sample.StepListener;
 import org.dit4j.torch.Backend;
+import org.dit4j.torch.Precision;
 import org.dit4j.train.TrainConfig;
 import org.dit4j.train.Trainer;
 import org.dit4j.train.Validation;
@@ -89,11 +90,22 @@ final class Training implements AutoCloseable {
         plan = flags.plan(trained);
         config = plan.config();
         Trainer.requireFits(config, plan.execution(), data);
+        if (flags.deterministic())
+            requireRepeatable(
+                    plan.execution().precision(), Backend.device(flags.device()).is_cuda());
         flags.derive(settings, plan, data);
         sampling(List.of(ClassChoice.of(0))); // refuses now what it would refuse when the first grid is due
         flags.output.sampling.requireSteps(config.diffusion());
         if (plan.cadence().sampleEvery() != 0 && codec == null && data instanceof LatentCache latents)
             requireColours(latents);
+    }
+
+    /** The fused trunk on a card takes the algorithms that were fastest when it tried them, which may be others the next time. */
+    static void requireRepeatable(Precision precision, boolean onCard) {
+        if (precision == Precision.BF16 && onCard)
+            throw new Failure(
+                    ExitCode.USAGE,
+                    "--deterministic does not go with --precision bf16 on a card; take --precision autocast or fp32");
     }
 
     /** Completes the flags by the recipe, opens the data and checks that everything fits; trains nothing. */
